@@ -1,0 +1,35 @@
+"""The affine map y = x·w + b."""
+
+import numpy as np
+
+from kernels.boundary import kernel
+from kernels.gemm import matmul_bias, matmul_transpose_a, matmul_transpose_b
+from kernels.op import Op
+
+
+@kernel
+def affine_forward(x, w, b, y):
+    """y = x·w + b;  x (n, k), w (k, m), b (m,), y (n, m)."""
+    matmul_bias(x, w, b, y)
+
+
+@kernel
+def affine_backward(dy, x, w, dx, dw, db):
+    """dx = dy·wᵀ (n, k);  dw = xᵀ·dy (k, m);  db = Σₙ dy (m,).
+
+    From dL = Σ dy·(dx·w + x·dw + db): each gradient is what its differential multiplies.
+    """
+    matmul_transpose_b(dy, w, dx)
+    matmul_transpose_a(x, dy, dw)
+    db[:] = 0
+    for i in range(dy.shape[0]):
+        for j in range(dy.shape[1]):
+            db[j] += dy[i, j]
+
+
+affine = Op(
+    forward=affine_forward,
+    backward=affine_backward,
+    signature="(n,k),(k,m),(m)->(n,m)",
+    reference=lambda x, w, b: np.matmul(x, w) + b,
+)

@@ -1,0 +1,114 @@
+"""Where compiled kernels are kept between processes, and when they go stale.
+
+Numba's own cache looks only at the file that defines a function: a cached caller keeps
+running the old machine code of a callee that was edited in another file. Here the stamp is
+a digest of *every* source file that a function may be compiled from, so one edited line
+makes all of them compile again.
+"""
+
+import functools
+import hashlib
+import logging
+import os
+import tempfile
+from pathlib import Path
+
+from numba.core import config
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+
+log = logging.getLogger("kernels.cache")
+
+KERNELS = Path(__file__).parent
+
+
+@functools.cache
+def sources_digest(package: Path) -> str:
+    """SHA-256 of the Python sources in `package` and in `kernels`, names included."""
+    digest = hashlib.sha256()
+    for folder in sorted({package, KERNELS}):
+        for source in sorted(folder.glob("*.py")):
+            digest.update(source.name.encode() + b"\0")
+            digest.update(source.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+@functools.cache
+def cache_directory(package: Path) -> Path | None:
+    """The first writable of: NUMBA_CACHE_DIR, the package's __pycache__, the user's cache.
+
+    Code compiled with bounds checks lives apart, because Numba's key does not tell it from
+    code compiled without. Returns None where nothing can be written: then every process
+    compiles for itself, which is slow but works.
+    """
+    user_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    candidates = [package / "__pycache__", user_cache / "backproof" / package.name]
+    if config.CACHE_DIR:
+        candidates.insert(0, Path(config.CACHE_DIR) / package.name)
+    for candidate in candidates:
+        directory = candidate / "boundscheck" if config.BOUNDSCHECK else candidate
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=directory).close()
+        except OSError:
+            continue
+        return directory
+    return None
+
+
+class SourcesLocator(_CacheLocator):
+    """Tells Numba the directory and the stamp of one function's cache files."""
+
+    def __init__(self, function, directory):
+        self._function = function
+        self._directory = directory
+
+    @classmethod
+    def from_function(cls, py_func, py_file):
+        directory = cache_directory(Path(py_file).parent)
+        return None if directory is None else cls(py_func, directory)
+
+    def get_cache_path(self):
+        return str(self._directory)
+
+    def get_source_stamp(self):
+        return sources_digest(Path(self._function.__code__.co_filename).parent)
+
+    def get_disambiguator(self):
+        return str(self._function.__code__.co_firstlineno)
+
+
+class SourcesCacheImpl(CompileResultCacheImpl):
+    _locator_classes = [SourcesLocator]
+
+
+class SourcesCache(FunctionCache):
+    """Numba's function cache with our stamp, which never fails the call that it serves."""
+
+    _impl_class = SourcesCacheImpl
+
+    def load_overload(self, sig, target_context):
+        """The compiled function, or None, which makes Numba compile it.
+
+        A damaged file raises whatever `pickle` chances upon; compiling again is always
+        right, and saving afterwards replaces the file.
+        """
+        try:
+            found = super().load_overload(sig, target_context)
+        except Exception as error:
+            log.warning("cache of %s cannot be read (%s); compiling again", self._name, error)
+            found = None
+        if found is None:
+            log.info("compiling %s", self._py_func.__name__)
+        return found
+
+    def save_overload(self, sig, data):
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:
+            log.warning("cache of %s cannot be written (%s)", self._name, error)
+
+
+def use_cache(dispatcher) -> None:
+    """Make `dispatcher` load from and save to the cache, where there is one."""
+    if cache_directory(Path(dispatcher.py_func.__code__.co_filename).parent) is not None:
+        dispatcher._cache = SourcesCache(dispatcher.py_func)

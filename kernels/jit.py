@@ -1,0 +1,32 @@
+"""The one jit decorator: every Numba option of this library is chosen here, with its reason."""
+
+import numba
+import numpy as np
+
+from kernels.cache import use_cache
+
+FASTMATH = {"reassoc", "nsz", "contract", "arcp", "afn"}
+"""Sums may be reordered and multiplies fused with adds, which is what lets loops vectorise.
+`nnan` and `ninf` stay out: under them the compiler may assume that no NaN and no infinity
+ever occurs, and then `isnan(nan)` is False and an explosion cannot be seen."""
+
+OPTIONS = {
+    "fastmath": FASTMATH,
+    # 1/0 is inf, as in NumPy; the branch that would raise also keeps loops from vectorising.
+    "error_model": "numpy",
+    # Kernels touch no Python object, so callers' threads may run beside each other.
+    "nogil": True,
+}
+
+
+def jit(function):
+    """Compile `function` in nopython mode with the library's options and its disk cache.
+
+    Under NUMBA_DISABLE_JIT it stays plain Python, as silent about NaN and inf as compiled
+    code is.
+    """
+    if numba.config.DISABLE_JIT:
+        return np.errstate(all="ignore")(function)
+    dispatcher = numba.njit(**OPTIONS)(function)
+    use_cache(dispatcher)
+    return dispatcher
