@@ -287,3 +287,55 @@ silu = Op(
     reference=lambda x: np.where(x == -np.inf, 0, x) * sigmoid.reference(x),
     edges=EDGES,
 )
+
+
+# ---------------------------------------------------------------- choosing one at run time
+
+ACTIVATIONS = (identity, relu, leaky_relu, elu, sigmoid, tanh, softplus, gelu, silu)
+"""The activations in the order of the codes that the two functions below take."""
+
+
+@jit
+def activation_forward(code, setting, x, y):
+    """y = φ(x) for the activation number `code`; `setting` is its slope or alpha, if any."""
+    if code == 0:
+        identity_forward(x, y)
+    elif code == 1:
+        relu_forward(x, y)
+    elif code == 2:
+        leaky_relu_forward(x, setting, y)
+    elif code == 3:
+        elu_forward(x, setting, y)
+    elif code == 4:
+        sigmoid_forward(x, y)
+    elif code == 5:
+        tanh_forward(x, y)
+    elif code == 6:
+        softplus_forward(x, y)
+    elif code == 7:
+        gelu_forward(x, y)
+    elif code == 8:
+        silu_forward(x, y)
+
+
+@jit
+def activation_backward(code, setting, dy, x, y, dx):
+    """dx = dy·φ'(x) for the activation number `code`."""
+    if code == 0:
+        identity_backward(dy, dx)
+    elif code == 1:
+        relu_backward(dy, y, dx)
+    elif code == 2:
+        leaky_relu_backward(dy, x, setting, dx)
+    elif code == 3:
+        elu_backward(dy, x, setting, dx)
+    elif code == 4:
+        sigmoid_backward(dy, y, dx)
+    elif code == 5:
+        tanh_backward(dy, y, dx)
+    elif code == 6:
+        softplus_backward(dy, y, dx)
+    elif code == 7:
+        gelu_backward(dy, x, dx)
+    elif code == 8:
+        silu_backward(dy, x, dx)

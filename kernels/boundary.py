@@ -108,26 +108,28 @@ class Kernel:
         return self.jitted._numba_type_
 
     def bind(self, arguments) -> None:
-        """Take the declared arguments from the op; until then the kernel cannot be called."""
+        """Take the declared arguments from the op; until then the kernel cannot be called.
+
+        They stand in the order inputs, settings, outputs; the op sees to that.
+        """
         self.arguments = tuple(arguments)
-        self._inputs = self._positions("input")
-        self._outputs = self._positions("output")
-        self._hypers = self._positions("hyper")
+        self._n_inputs = sum(a.role == "input" for a in self.arguments)
+        self._n_given = sum(a.role != "output" for a in self.arguments)
+        self._inputs = range(self._n_inputs)
+        self._hypers = range(self._n_inputs, self._n_given)
         self._labels = [i for i in self._inputs if self.arguments[i].label_dim]
         self._elementwise = all(self.arguments[i].dims is None for i in self._inputs)
-
-    def _positions(self, role) -> list[int]:
-        return [i for i, argument in enumerate(self.arguments) if argument.role == role]
+        self._defaults = [a.hyper.default if a.role == "hyper" else None
+                          for a in self.arguments]
 
     # ------------------------------------------------------------------ the checked call
 
     def __call__(self, *args, **kwargs):
-        values = self._arrange(args, kwargs)
-        for i in self._hypers:
-            argument = self.arguments[i]
-            values[i] = argument.hyper.check(self._where(argument), values[i])
-        key = self._key(values)
-        layout = self._layouts.get(key) if key is not None else None
+        if len(args) == self._n_inputs and not kwargs:
+            values = [*args, *self._defaults[self._n_inputs :]]
+        else:
+            values = self._arrange(args, kwargs)
+        layout = self._layouts.get(self._key(values))
         if layout is None:
             if self.variant is not None and self.variant.has_ranks(values):
                 return self.variant(*values)
@@ -135,11 +137,17 @@ class Kernel:
             layout = self._remember(values)
         for i in self._labels:
             self._check_labels(values[i], self.arguments[i], layout)
-        results = self._fill_outputs(values, layout)
+        for i, shape, dtype in layout.outputs:
+            if values[i] is None:
+                values[i] = np.empty(shape, dtype)
+            else:
+                self._check_output(i, values, shape, dtype)
         if self._elementwise:
-            values = [v.reshape(-1) if isinstance(v, np.ndarray) else v for v in values]
-        self.jitted(*values)
-        return results[0] if len(results) == 1 else results
+            self.jitted(*[v.ravel() if type(v) is np.ndarray else v for v in values])
+        else:
+            self.jitted(*values)
+        results = values[self._n_given :]
+        return results[0] if len(results) == 1 else tuple(results)
 
     def has_ranks(self, values) -> bool:
         """Whether the inputs among `values` have the number of dimensions declared here."""
@@ -149,20 +157,12 @@ class Kernel:
         return f"{self.__name__}: {argument.name}"
 
     def _arrange(self, args, kwargs) -> list:
-        """One value for each argument, None for an output that is to be allocated.
-
-        Positional arguments are the inputs in order, then the outputs; scalar settings
-        stand in their place where every argument is given, else they have their defaults
-        or are named.
-        """
+        """One value for each argument, None for an output that is to be allocated."""
         names = self.parameters
-        if len(args) == len(names) and not kwargs:
-            return list(args)
         if len(args) > len(names):
             raise TypeError(f"{self.__name__}: {len(args)} arguments given, expected at most "
                             f"{len(names)}: {', '.join(names)}")
-        values = [a.hyper.default if a.role == "hyper" else None for a in self.arguments]
-        values[: len(args)] = args
+        values = [*args, *self._defaults[len(args) :]]
         for name, value in kwargs.items():
             if name not in names:
                 raise TypeError(f"{self.__name__}: unknown argument {name!r}, expected one of "
@@ -174,16 +174,19 @@ class Kernel:
             if values[i] is None:
                 raise TypeError(f"{self.__name__}: {names[i]} is missing, expected "
                                 f"({', '.join(names)})")
+        for i in self._hypers:
+            argument = self.arguments[i]
+            values[i] = argument.hyper.check(self._where(argument), values[i])
         return values
 
     def _key(self, values):
         """What decides whether the inputs may be passed as they are; None: not at a glance."""
         key = []
-        for i in self._inputs:
-            value = values[i]
+        for value in values[: self._n_inputs]:
             if type(value) is not np.ndarray or not value.flags.carray:
                 return None
-            key += (value.shape, value.dtype)
+            key.append(value.shape)
+            key.append(value.dtype)
         return tuple(key)
 
     def _convert(self, values) -> None:
@@ -224,7 +227,7 @@ class Kernel:
             else:
                 match_dims(self._where(argument), values[i].shape, argument.dims, sizes)
         outputs = []
-        for i in self._outputs:
+        for i in range(self._n_given, len(self.arguments)):
             dims = self.arguments[i].dims
             shape = common if dims is None else tuple(sizes[d] for d in dims)
             outputs.append((i, shape, dtype))
@@ -236,15 +239,6 @@ class Kernel:
         if wrong >= 0:
             raise ValueError(f"{self._where(argument)}[{wrong}] is {labels[wrong]}, expected a "
                              f"class from 0 to {end - 1}")
-
-    def _fill_outputs(self, values, layout) -> tuple[np.ndarray, ...]:
-        """Allocate the outputs that were not given; check those that were."""
-        for i, shape, dtype in layout.outputs:
-            if values[i] is None:
-                values[i] = np.empty(shape, dtype)
-            else:
-                self._check_output(i, values, shape, dtype)
-        return tuple(values[i] for i in self._outputs)
 
     def _check_output(self, position, values, shape, dtype) -> None:
         where, out = self._where(self.arguments[position]), values[position]
@@ -260,10 +254,14 @@ class Kernel:
         for i, other in enumerate(values):
             if i == position or not isinstance(other, np.ndarray):
                 continue
-            same = other.ctypes.data == out.ctypes.data and self.arguments[i].role == "input"
-            if np.may_share_memory(out, other) and not (same and self._elementwise):
+            if np.may_share_memory(out, other) and not self._may_be_in_place(out, i, other):
                 raise ValueError(f"{where} overlaps {self.parameters[i]} in memory, expected an "
                                  "array of its own")
+
+    def _may_be_in_place(self, out, position, other) -> bool:
+        """Whether `other` is an input that an elementwise kernel may overwrite as it reads."""
+        return (self._elementwise and position < self._n_inputs and
+                out.__array_interface__["data"] == other.__array_interface__["data"])
 
 
 def kernel(function) -> Kernel:

@@ -69,9 +69,9 @@ class Op:
 
     def __post_init__(self):
         declared = self._declare_forward()
-        self.forward.bind(declared.values())
+        self.forward.bind(in_order(self.name, declared.values()))
         if self.backward is not None:
-            self.backward.bind(self._declare_backward(declared))
+            self.backward.bind(in_order(self.name, self._declare_backward(declared)))
         if self.variant is not None:
             self.forward.variant = self.variant.forward
             self.backward.variant = self.variant.backward
@@ -197,6 +197,16 @@ class Op:
             side = np.where(array >= kink, 1.0, -1.0)
             array = np.where(abs(array - kink) < KINK_MARGIN, kink + side * KINK_MARGIN, array)
         return array.astype(dtype)
+
+
+def in_order(name: str, arguments) -> tuple[Argument, ...]:
+    """The arguments, if they stand in the order inputs, settings, outputs."""
+    arguments = tuple(arguments)
+    ranks = [("input", "hyper", "output").index(a.role) for a in arguments]
+    if ranks != sorted(ranks):
+        raise TypeError(f"{name}: arguments are {', '.join(a.name for a in arguments)}, expected "
+                        "inputs, then settings, then outputs")
+    return arguments
 
 
 def parse_signature(signature: str) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:

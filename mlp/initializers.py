@@ -1,0 +1,47 @@
+"""First values of weights and biases, drawn from a generator that is passed in."""
+
+import difflib
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+Array = np.ndarray
+Initializer = Callable[[np.random.Generator, int, int], Array]
+
+
+def he(rng: np.random.Generator, n_in: int, n_out: int) -> Array:
+    """N(0, 2/n_in): keeps the mean square through ReLU (He et al. 2015, arXiv:1502.01852)."""
+    return rng.standard_normal((n_in, n_out)) * np.sqrt(2.0 / n_in)
+
+
+def xavier(rng: np.random.Generator, n_in: int, n_out: int) -> Array:
+    """N(0, 2/(n_in + n_out)): keeps the mean square through linear layers, both ways
+    (Glorot & Bengio 2010, eq. 12).
+    """
+    return rng.standard_normal((n_in, n_out)) * np.sqrt(2.0 / (n_in + n_out))
+
+
+def zeros(_rng: np.random.Generator, n_in: int, n_out: int) -> Array:
+    """All zero. Hidden units that start equal stay equal; for the last layer at most."""
+    return np.zeros((n_in, n_out))
+
+
+INITIALIZERS: dict[str, Initializer] = {"he": he, "xavier": xavier, "zeros": zeros}
+
+HE_FAMILY = ("relu", "leaky_relu", "elu", "gelu", "silu")
+"""Activations that pass about half of their input on; weights before them start as `he`."""
+
+
+def default_initializer(activation: str) -> Initializer:
+    """`he` before an activation of the ReLU family, `xavier` before any other."""
+    return he if activation in HE_FAMILY else xavier
+
+
+def by_name(where: str, name: str, known: Iterable[str]) -> str:
+    """`name`, if it is among the known ones; else a ValueError that suggests the nearest."""
+    known = tuple(known)
+    if name in known:
+        return name
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise ValueError(f"{where} is {name!r}, expected one of {', '.join(known)}{hint}")

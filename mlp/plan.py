@@ -1,0 +1,139 @@
+"""A network as data: an int64 table that says what to run and where its arrays lie.
+
+Everything a network holds lives in two flat arrays:
+
+    memory   parameters | gradients | velocity | running statistics | settings
+    arena    input | each op's output, and the gradient of each | the loss's arrays
+
+`memory` never moves, so views of it stay good for the life of the network. `arena` is
+scratch for one batch; a larger batch gets a larger one. The plan has a header row and one
+row for each op, in the order of forward; every entry is an offset, a width or a code.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+COLUMNS = 16
+
+# Columns of the header row.
+N_PARAMETERS, N_LINEAR, WIDTH_FIRST, WIDTH_LAST, OUTPUT, D_OUTPUT = range(6)
+LOSSES, D_LOSSES, SOFTMAX, SETTINGS, VELOCITY, TRAINING, MEAN_REDUCTION = range(6, 13)
+
+# Columns of an op's row. FIRST and SECOND are w and b, or gamma and beta.
+KIND, CODE, WIDTH_IN, WIDTH_OUT, X, Y, DX, DY = range(8)
+FIRST, SECOND, MEAN, VAR, RSTD, RUNNING_MEAN, RUNNING_VAR, SETTING = range(8, 16)
+
+# Kinds of op.
+AFFINE, BATCHNORM, ACTIVATION = range(3)
+
+# Losses.
+SOFTMAX_LABELS, SOFTMAX_SOFT, SQUARES = range(3)
+
+# Settings of the update, at the head of the settings; those of ops follow.
+LEARNING_RATE, MOMENTUM, FIRST_OP_SETTING = range(3)
+
+ALIGNMENT = 64
+"""Bytes: a cache line, and the widest vector register."""
+
+
+@dataclass(frozen=True)
+class OpSpec:
+    """One op of a network, before it has a place."""
+
+    kind: int
+    width_in: int
+    width_out: int
+    code: int = 0
+    settings: tuple[float, ...] = ()
+
+
+def aligned_zeros(size: int, dtype: np.dtype) -> np.ndarray:
+    """A zeroed vector that begins at a multiple of 64 bytes."""
+    raw = np.zeros(size * dtype.itemsize + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + size * dtype.itemsize].view(dtype)
+
+
+class Plan:
+    """Places every array of a network; builds the table for a given batch capacity.
+
+    Attributes
+    ----------
+    specs : the ops in the order of forward.
+    parameters : for each op, the offsets of its two parameter arrays (or ()).
+    running : for each op, the offsets in `memory` of running mean and variance (or ()).
+    settings : for each op, the offset in `memory` of its first setting.
+    n_parameters, n_linear : sizes of the parameter vector and of its head, the weights and
+        biases; gammas and betas follow.
+    memory_size : elements of `memory`.
+    """
+
+    def __init__(self, specs: list[OpSpec]):
+        self.specs = specs
+        self._place_parameters()
+        self._place_rest_of_memory()
+
+    def _place_parameters(self) -> None:
+        """Weights and biases first, then gammas and betas: the update treats them apart."""
+        self.parameters: list[tuple[int, ...]] = [() for _ in self.specs]
+        offset = 0
+        for kind in (AFFINE, BATCHNORM):
+            for i, spec in enumerate(self.specs):
+                if spec.kind == kind:
+                    first = spec.width_in * spec.width_out if kind == AFFINE else spec.width_out
+                    self.parameters[i] = (offset, offset + first)
+                    offset += first + spec.width_out
+            if kind == AFFINE:
+                self.n_linear = offset
+        self.n_parameters = offset
+
+    def _place_rest_of_memory(self) -> None:
+        self.gradients_at = self.n_parameters
+        self.velocity_at = 2 * self.n_parameters
+        offset = 3 * self.n_parameters
+        self.running: list[tuple[int, ...]] = [() for _ in self.specs]
+        for i, spec in enumerate(self.specs):
+            if spec.kind == BATCHNORM:
+                self.running[i] = (offset, offset + spec.width_out)
+                offset += 2 * spec.width_out
+        self.settings_at = offset
+        offset += FIRST_OP_SETTING
+        self.settings: list[int] = []
+        for spec in self.specs:
+            self.settings.append(offset)
+            offset += len(spec.settings)
+        self.memory_size = offset
+
+    def table(self, capacity: int, *, mean_reduction: bool) -> tuple[np.ndarray, int]:
+        """The plan for batches of up to `capacity` rows, and the size of the arena."""
+        table = np.zeros((1 + len(self.specs), COLUMNS), np.int64)
+        size = 0
+
+        def take(elements: int) -> int:
+            nonlocal size
+            size += elements
+            return size - elements
+
+        header, first, last = table[0], self.specs[0], self.specs[-1]
+        x, dx = (take(capacity * first.width_in) for _ in range(2))
+        for row, spec, parameters, running, setting in zip(
+            table[1:], self.specs, self.parameters, self.running, self.settings, strict=True
+        ):
+            y, dy = (take(capacity * spec.width_out) for _ in range(2))
+            row[: DY + 1] = spec.kind, spec.code, spec.width_in, spec.width_out, x, y, dx, dy
+            if parameters:
+                row[FIRST], row[SECOND] = parameters
+            if running:
+                row[RUNNING_MEAN], row[RUNNING_VAR] = running
+                row[MEAN], row[VAR], row[RSTD] = (take(spec.width_out) for _ in range(3))
+            row[SETTING] = setting if spec.settings else 0  # in bounds, and read by no one
+            x, dx = y, dy
+        header[: D_OUTPUT + 1] = (
+            self.n_parameters, self.n_linear, first.width_in, last.width_out, x, dx,
+        )
+        header[LOSSES], header[D_LOSSES] = take(capacity), take(capacity)
+        header[SOFTMAX] = take(capacity * last.width_out)
+        header[SETTINGS], header[VELOCITY] = self.settings_at, self.velocity_at
+        header[TRAINING], header[MEAN_REDUCTION] = True, mean_reduction
+        return table, size
