@@ -21,7 +21,8 @@ def affine_backward(dy, x, w, dx, dw, db):
     """
     matmul_transpose_b(dy, w, dx)
     matmul_transpose_a(x, dy, dw)
-    db[:] = 0
+    for j in range(dy.shape[1]):
+        db[j] = 0
     for i in range(dy.shape[0]):
         for j in range(dy.shape[1]):
             db[j] += dy[i, j]

@@ -23,6 +23,7 @@ from kernels import (
 )
 from kernels.activation import activation_backward, activation_forward
 from kernels.jit import jit
+from kernels.views import matrix, vector
 from mlp.plan import (
     ACTIVATION,
     AFFINE,
@@ -62,26 +63,16 @@ from mlp.plan import (
 )
 
 
-@jit
-def vector(flat, start, size):
-    """`size` elements of `flat` from `start`, as a view."""
-    return flat[start : start + size]
-
-
-@jit
-def matrix(flat, start, rows, columns):
-    """rows × columns elements of `flat` from `start`, as a view."""
-    return flat[start : start + rows * columns].reshape(rows, columns)
-
-
 # ------------------------------------------------------------------------------- forward
 
 
 @jit
 def load(plan, arena, x):
     """Copy the batch to where the first op reads it."""
-    first = plan[1]
-    matrix(arena, first[X], x.shape[0], x.shape[1])[:, :] = x
+    start = plan[1, X]
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            arena[start + i * x.shape[1] + j] = x[i, j]
 
 
 @jit
@@ -90,15 +81,14 @@ def forward(plan, memory, arena, n):
     training = plan[0, TRAINING] != 0
     for r in range(1, plan.shape[0]):
         op = plan[r]
-        x = matrix(arena, op[X], n, op[WIDTH_IN])
-        y = matrix(arena, op[Y], n, op[WIDTH_OUT])
+        x, y = matrix(arena, op[X], n, op[WIDTH_IN]), matrix(arena, op[Y], n, op[WIDTH_OUT])
         if op[KIND] == AFFINE:
             w = matrix(memory, op[FIRST], op[WIDTH_IN], op[WIDTH_OUT])
             affine_forward(x, w, vector(memory, op[SECOND], op[WIDTH_OUT]), y)
         elif op[KIND] == BATCHNORM:
             batchnorm_op_forward(op, memory, arena, x, y, training)
         elif op[KIND] == ACTIVATION:
-            activation_forward(op[CODE], memory[op[SETTING]], x.reshape(-1), y.reshape(-1))
+            activation_op_forward(op, memory, arena, n)
 
 
 @jit
@@ -119,6 +109,13 @@ def batchnorm_op_forward(op, memory, arena, x, y, training):
         batchnorm_inference_forward(x, gamma, beta, running_mean, running_var, eps, y)
 
 
+@jit
+def activation_op_forward(op, memory, arena, n):
+    size = n * op[WIDTH_OUT]
+    x, y = vector(arena, op[X], size), vector(arena, op[Y], size)
+    activation_forward(op[CODE], memory[op[SETTING]], x, y)
+
+
 # ---------------------------------------------------------------------------------- loss
 
 
@@ -134,7 +131,8 @@ def loss(plan, arena, n, labels, targets, kind):
     p = matrix(arena, head[SOFTMAX], n, m)
     losses, dlosses = vector(arena, head[LOSSES], n), vector(arena, head[D_LOSSES], n)
     weight = 1.0 / n if head[MEAN_REDUCTION] != 0 and n > 0 else 1.0
-    dlosses[:] = weight
+    for i in range(n):
+        dlosses[i] = weight
     if kind == SOFTMAX_LABELS:
         softmax_cross_entropy_forward(z, labels, losses, p)
         softmax_cross_entropy_backward(dlosses, p, labels, dz)
@@ -161,7 +159,7 @@ def backward(plan, memory, arena, n):
     for r in range(plan.shape[0] - 1, 0, -1):
         op = plan[r]
         x, dx = matrix(arena, op[X], n, op[WIDTH_IN]), matrix(arena, op[DX], n, op[WIDTH_IN])
-        y, dy = matrix(arena, op[Y], n, op[WIDTH_OUT]), matrix(arena, op[DY], n, op[WIDTH_OUT])
+        dy = matrix(arena, op[DY], n, op[WIDTH_OUT])
         if op[KIND] == AFFINE:
             w = matrix(memory, op[FIRST], op[WIDTH_IN], op[WIDTH_OUT])
             dw = matrix(memory, gradients + op[FIRST], op[WIDTH_IN], op[WIDTH_OUT])
@@ -170,10 +168,7 @@ def backward(plan, memory, arena, n):
         elif op[KIND] == BATCHNORM:
             batchnorm_op_backward(op, memory, arena, dy, x, dx, gradients, training)
         elif op[KIND] == ACTIVATION:
-            setting = memory[op[SETTING]]
-            activation_backward(
-                op[CODE], setting, dy.reshape(-1), x.reshape(-1), y.reshape(-1), dx.reshape(-1)
-            )
+            activation_op_backward(op, memory, arena, n)
 
 
 @jit
@@ -189,6 +184,14 @@ def batchnorm_op_backward(op, memory, arena, dy, x, dx, gradients, training):
         mean, var = vector(memory, op[RUNNING_MEAN], m), vector(memory, op[RUNNING_VAR], m)
         eps = memory[op[SETTING]]
         batchnorm_inference_backward(dy, x, gamma, mean, var, eps, dx, dgamma, dbeta)
+
+
+@jit
+def activation_op_backward(op, memory, arena, n):
+    size = n * op[WIDTH_OUT]
+    x, dx = vector(arena, op[X], size), vector(arena, op[DX], size)
+    y, dy = vector(arena, op[Y], size), vector(arena, op[DY], size)
+    activation_backward(op[CODE], memory[op[SETTING]], dy, x, y, dx)
 
 
 @jit

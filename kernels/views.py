@@ -1,0 +1,67 @@
+"""Views into a flat array, made inside compiled code at the cost of one addition.
+
+They check nothing and do not keep the flat array alive: whoever made the plan knows that
+they lie inside, and the caller holds the array. (Slicing and reshaping in Numba would count
+references, raise formatted errors, and compile code for both.)
+"""
+
+from numba import config, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
+
+
+def _view_codegen(dimensions):
+    def codegen(context, builder, signature, args):
+        flat_type, view_type = signature.args[0], signature.return_type
+        flat = context.make_array(flat_type)(context, builder, args[0])
+        view = context.make_array(view_type)(context, builder)
+        itemsize = context.get_constant(
+            types.intp, context.get_abi_sizeof(context.get_data_type(flat_type.dtype))
+        )
+        shape = [context.cast(builder, args[2 + d], signature.args[2 + d], types.intp)
+                 for d in range(dimensions)]
+        strides = [itemsize]
+        if dimensions == 2:
+            strides.insert(0, builder.mul(shape[1], itemsize))
+        start = context.cast(builder, args[1], signature.args[1], types.intp)
+        populate_array(
+            view,
+            data=cgutils.gep(builder, flat.data, start),
+            shape=shape,
+            strides=strides,
+            itemsize=itemsize,
+            meminfo=None,
+            parent=None,
+        )
+        return view._getvalue()
+
+    return codegen
+
+
+@intrinsic
+def _vector(typing_context, flat, start, size):
+    view = types.Array(flat.dtype, 1, "C")
+    return view(flat, start, size), _view_codegen(1)
+
+
+@intrinsic
+def _matrix(typing_context, flat, start, rows, columns):
+    view = types.Array(flat.dtype, 2, "C")
+    return view(flat, start, rows, columns), _view_codegen(2)
+
+
+def _plain_vector(flat, start, size):
+    return flat[start : start + size]
+
+
+def _plain_matrix(flat, start, rows, columns):
+    return flat[start : start + rows * columns].reshape(rows, columns)
+
+
+vector = _plain_vector if config.DISABLE_JIT else _vector
+"""vector(flat, start, size): `size` elements of `flat` from `start`."""
+
+matrix = _plain_matrix if config.DISABLE_JIT else _matrix
+"""matrix(flat, start, rows, columns): rows·columns elements of `flat` from `start`."""
+
