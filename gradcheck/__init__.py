@@ -1,0 +1,15 @@
+"""Gradient checking with an error bar and a verdict. Imports NumPy alone.
+
+>>> import numpy as np
+>>> from gradcheck import check
+>>> x = np.linspace(0.1, 1.0, 4)
+>>> report = check(np.sin, lambda dy, x: (dy * np.cos(x),), [x], names=["x"])
+>>> report.verdict
+'pass'
+"""
+
+from gradcheck.check import check
+from gradcheck.network import check_network
+from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Finding, Report
+
+__all__ = ["FAIL", "INCONCLUSIVE", "PASS", "Finding", "Report", "check", "check_network"]

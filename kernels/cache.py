@@ -16,7 +16,7 @@ from pathlib import Path
 from numba.core import config
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 
-log = logging.getLogger("kernels.cache")
+log = logging.getLogger("backproof.compile")
 
 KERNELS = Path(__file__).parent
 

@@ -14,6 +14,7 @@ outputs carry a gradient and which inputs get one.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
@@ -119,32 +120,32 @@ class Op:
 
     # ------------------------------------------------------------------ what the op knows
 
-    @property
+    @cached_property
     def name(self) -> str:
         return self.forward.__name__.rpartition("_")[0]
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[str, ...]:
         """Names of forward's array inputs."""
         return tuple(a.name for a in self.forward.arguments if a.role == "input")
 
-    @property
+    @cached_property
     def outputs(self) -> tuple[str, ...]:
         return tuple(a.name for a in self.forward.arguments if a.role == "output")
 
-    @property
+    @cached_property
     def cotangents(self) -> tuple[str, ...]:
         """The outputs whose gradient backward takes; the others are only saved for it."""
         names = self.backward.parameters if self.backward else ()
         return tuple(name for name in self.outputs if "d" + name in names)
 
-    @property
+    @cached_property
     def gradients(self) -> tuple[str, ...]:
         """The inputs that backward gives a gradient for."""
         names = self.backward.parameters if self.backward else ()
         return tuple(name for name in self.inputs if "d" + name in names)
 
-    @property
+    @cached_property
     def is_elementwise(self) -> bool:
         return all(a.dims is None for a in self.forward.arguments)
 

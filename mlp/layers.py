@@ -43,14 +43,14 @@ class Layer:
 
     dtype: np.dtype
     _x: Array | None = None
-    _dx: Callable[[], Array] | None = None
+    _dx: Callable[[], Array | None] | None = None
 
     @property
     def dx(self) -> Array | None:
         """Gradient with respect to the layer's input; None before a backward."""
         return None if self._dx is None else self._dx()
 
-    def bind(self, dx: Callable[[], Array], **views: Array) -> None:
+    def bind(self, dx: Callable[[], Array | None], **views: Array) -> None:
         """Make the layer's arrays views of somebody else's memory, values and all."""
         for name, view in views.items():
             view[...] = getattr(self, name)
@@ -178,8 +178,8 @@ class Activation:
         Its slope or alpha, where it has one.
     """
 
-    _x: Callable[[], Array] | None = None
-    _y: Callable[[], Array] | None = None
+    _x: Callable[[], Array | None] | None = None
+    _y: Callable[[], Array | None] | None = None
 
     def __init__(self, name: str, **settings: float):
         self.name = by_name("Activation: name", name, ACTIVATION_CODES)
@@ -202,7 +202,7 @@ class Activation:
         """The last output; None before a forward."""
         return None if self._y is None else self._y()
 
-    def bind(self, x: Callable[[], Array], y: Callable[[], Array]) -> None:
+    def bind(self, x: Callable[[], Array | None], y: Callable[[], Array | None]) -> None:
         """Take input and output from a network instead of from `forward`."""
         self._x, self._y = x, y
 

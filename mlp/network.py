@@ -167,12 +167,14 @@ class MLP:
         for activation, i in zip(self.activations, self._last_ops, strict=True):
             activation.bind(self._reader(i, X, WIDTH_IN), self._reader(i, Y, WIDTH_OUT))
 
-    def _reader(self, op: int, column: int, width: int) -> Callable[[], Array]:
-        """A function that copies an array of the last batch out of the arena."""
+    def _reader(self, op: int, column: int, width: int) -> Callable[[], Array | None]:
+        """A function that copies an array of the last batch out of the arena, if it is there."""
 
-        def read() -> Array:
-            row = self._table[1 + op]
-            return self._batch(row[column], row[width]).copy()
+        def read() -> Array | None:
+            if self._rows is None or (column in (DX, DY) and not self._has_gradients):
+                return None
+            start, size = self._table[1 + op, column], self._rows * self._table[1 + op, width]
+            return self._arena[start : start + size].reshape(self._rows, -1).copy()
 
         return read
 
@@ -185,12 +187,6 @@ class MLP:
         self._arena = aligned_zeros(size, self.dtype)
         self._rows: int | None = None  # of the last forward
         self._can_backward = self._has_gradients = False
-
-    def _batch(self, start: int, width: int) -> Array:
-        """A view of rows × width elements of the arena, for the last batch."""
-        if self._rows is None:
-            raise ValueError("MLP: got no batch to look at, expected a forward before")
-        return self._arena[start : start + self._rows * width].reshape(self._rows, width)
 
     # ------------------------------------------------------------------ settings and vectors
 
@@ -308,11 +304,12 @@ class MLP:
 
     @property
     def output(self) -> Array | None:
-        return None if self._rows is None else self._reader(self._last_ops[-1], Y, WIDTH_OUT)()
+        return self._reader(self._last_ops[-1], Y, WIDTH_OUT)()
 
     @property
     def layer_outputs(self) -> list[Array]:
         """Each layer's output after activation, for the last batch."""
+        self._last_output("layer_outputs")
         return [self._reader(i, Y, WIDTH_OUT)() for i in self._last_ops]
 
     @property

@@ -1,0 +1,64 @@
+# Two commands: `make proof` and `make test`. Each sets up .venv the first time it is needed
+# and whenever pyproject.toml changes. All paths are relative, so any folder name will do.
+
+PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
+RUN := .venv/bin/python
+
+.PHONY: proof test test-all test-jit test-plain test-bounds lint types contract bench wheel check clean
+
+proof: .venv/installed-core
+	$(RUN) -m gradcheck
+
+# The suite three times over: compiled; as plain Python, which covers the lines that a compiled
+# run hides; and, in part, compiled with bounds checks.
+test: test-jit test-plain test-bounds
+
+test-jit: .venv/installed-test
+	$(RUN) -m pytest -q
+
+test-plain: .venv/installed-test
+	NUMBA_DISABLE_JIT=1 $(RUN) -m pytest -q tests/kernels tests/mlp -m "not slow and not compiled"
+
+test-bounds: .venv/installed-test
+	NUMBA_BOUNDSCHECK=1 $(RUN) -m pytest -q tests/bounds
+
+test-all: .venv/installed-test
+	$(RUN) -m pytest -q --thorough
+
+bench: .venv/installed-test
+	$(RUN) -m pytest --benchmark-only -q
+
+lint: .venv/installed-lint
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+types: .venv/installed-lint
+	$(RUN) -m mypy
+
+contract: .venv/installed-lint
+	PYTHONPATH=. .venv/bin/python -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
+
+wheel: .venv/installed-lint
+	rm -rf dist
+	$(RUN) -m build --wheel --outdir dist .
+	$(RUN) tests/wheel_contents.py dist
+
+check: test lint types contract wheel
+
+clean:
+	rm -rf .venv dist build *.egg-info
+
+# ---------------------------------------------------------------------------- environment
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "backproof needs Python 3.10 or newer; none was found" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+
+.venv/installed-core: .venv/bin/python pyproject.toml
+	$(RUN) -m pip install -q -e .
+	@touch $@
+
+.venv/installed-%: .venv/bin/python pyproject.toml
+	$(RUN) -m pip install -q -e ".[$*]"
+	@touch $@

@@ -1,0 +1,142 @@
+"""python -m gradcheck: prove the toy, every operation, and whole networks."""
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+from gradcheck.course import ACTIVATION_CLASSES, TargetError
+from gradcheck.report import SCHEMA, suite_json, suite_text, toy_json, toy_text
+from gradcheck.suite import NETWORK_TARGET, check_networks, check_operations
+from gradcheck.toycheck import run_toy
+from gradcheck.verdict import PASS
+
+ALL_PASS, SOMETHING_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="python -m gradcheck",
+        description="Prove gradients: the toy's published numbers, every operation, whole networks.",
+        epilog="Exit status: 0 all pass, 1 something does not, 2 usage, 130 interrupted.",
+    )
+    add_common(top)
+    commands = top.add_subparsers(dest="command", metavar="command")
+    toy = commands.add_parser("toy", help="each output and gradient of the toy network, beside "
+                              "its published value")
+    add_common(toy, default=argparse.SUPPRESS)
+    toy.add_argument("--activation", choices=tuple(ACTIVATION_CLASSES), default="relu")
+    toy.add_argument("--batchnorm", type=int, choices=range(4), default=0, metavar="N",
+                     help="batchnorm in the first N of the three layers; the rows are one batch")
+    toy.add_argument("--target", default=NETWORK_TARGET, metavar="MODULE:CLASS",
+                     help="an implementation with the course's interface (default %(default)s)")
+    for name, text in (("ops", "every operation"), ("networks", "whole networks")):
+        add_common(commands.add_parser(name, help=text), default=argparse.SUPPRESS)
+    return top
+
+
+def add_common(command: argparse.ArgumentParser, default: object = None) -> None:
+    """Options that stand before or after the command's name."""
+    suppress = default is argparse.SUPPRESS
+    command.add_argument("--json", action="store_true", help="print JSON instead of text",
+                         **({"default": default} if suppress else {}))
+    command.add_argument("--seed", type=int, metavar="S", help="seed of every random draw (0)",
+                         default=default if suppress else 0)
+
+
+class CompileNotice(logging.Handler):
+    """Tells on stderr what is being compiled, since the first run waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+        self.start = 0.0
+        self.is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if not message.startswith("compiling"):
+            self.write(f"{message}\n")
+            return
+        if self.count == 0:
+            self.start = time.perf_counter()
+            self.write("compiling the kernels: the first run only, later ones load them\n")
+        self.count += 1
+        if self.is_terminal:
+            self.write(f"\r\033[K  {self.count} {message}")
+
+    def done(self) -> None:
+        if self.count:
+            seconds = time.perf_counter() - self.start
+            clear = "\r\033[K" if self.is_terminal else ""
+            self.write(f"{clear}compiled {self.count} functions within {seconds:.1f} s\n")
+            self.count = 0
+
+    @staticmethod
+    def write(text: str) -> None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    options = parser().parse_args(argv)
+    notice = CompileNotice()
+    log = logging.getLogger("backproof")
+    log.addHandler(notice)
+    log.setLevel(logging.INFO)
+    try:
+        return run(options, notice)
+    except TargetError as error:
+        print(f"gradcheck: {error}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        print("gradcheck: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    finally:
+        log.removeHandler(notice)
+
+
+def run(options: argparse.Namespace, notice: CompileNotice) -> int:
+    command = options.command
+    if command == "toy":
+        result = run_toy(options.target, options.activation, options.batchnorm, options.seed)
+        notice.done()
+        print(json.dumps(toy_json(result), indent=2) if options.json else toy_text(result))
+        return ALL_PASS if result.verdict == PASS else SOMETHING_FAILED
+
+    document: dict[str, object] = {"schema": SCHEMA, "seed": options.seed}
+    verdicts = []
+    if command is None:
+        result = run_toy(seed=options.seed)
+        notice.done()
+        document["toy"] = toy_json(result)
+        verdicts.append(result.verdict)
+        if not options.json:
+            print(f"toy: {result.matched} of {result.expected} published numbers reproduced",
+                  flush=True)
+            for mismatch in result.mismatches():
+                print(f"  {mismatch}")
+    for name, title, checks in (
+        ("ops", "operations", check_operations), ("networks", "networks", check_networks)
+    ):
+        if command in (None, name):
+            text, reports = suite_text(title, checks(options.seed))
+            notice.done()
+            document[title] = suite_json(reports)
+            verdicts += [report.verdict for report in reports]
+            if not options.json:
+                print(text, flush=True)
+    passed = all(verdict == PASS for verdict in verdicts)
+    if options.json:
+        print(json.dumps(document | {"verdict": PASS if passed else "fail"}, indent=2))
+    else:
+        print("all pass" if passed else "NOT all pass")
+    return ALL_PASS if passed else SOMETHING_FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

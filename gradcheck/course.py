@@ -1,0 +1,121 @@
+"""The course's interface, as gradcheck drives it: load a class, build a network, read it.
+
+Any implementation with that interface can be the target, named `module:Class`; nothing here
+knows whose it is. Beside the class, its module must offer the activations and the criterion
+(`ReLU`, `Sigmoid`, `Tanh`, `SoftmaxCrossEntropy`).
+"""
+
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from gradcheck import toy
+
+Array = np.ndarray
+
+ACTIVATION_CLASSES = {"relu": "ReLU", "sigmoid": "Sigmoid", "tanh": "Tanh"}
+METHODS = ("forward", "backward", "zero_grads")
+
+
+class TargetError(ValueError):
+    """A target that cannot be imported, or that lacks what the course's interface has."""
+
+
+def load(target: str) -> Any:
+    """The object that `module:attribute` names."""
+    module_name, colon, attribute = target.partition(":")
+    if not (module_name and colon and attribute):
+        raise TargetError(f"target is {target!r}, expected module:attribute")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise TargetError(f"target {target}: cannot import {error.name!r}") from error
+    if not hasattr(module, attribute):
+        raise TargetError(f"target {target}: module {module_name!r} has no {attribute!r}")
+    return getattr(module, attribute)
+
+
+def companion(target: str, name: str) -> Any:
+    """A class that stands beside the target in its module."""
+    return load(f"{target.partition(':')[0]}:{name}")
+
+
+def build_toy(target: str, activation: str = "relu", batchnorm: int = 0) -> Any:
+    """The toy network with its own weights, made by the target class."""
+    network_class = load(target)
+    for method in METHODS:
+        if not callable(getattr(network_class, method, None)):
+            raise TargetError(f"target {target}: has no method {method!r}")
+    activation_class = companion(target, ACTIVATION_CLASSES[activation])
+    weights: Iterator[Array] = iter(toy.WEIGHTS)
+    net = network_class(
+        toy.INPUT_SIZE,
+        toy.OUTPUT_SIZE,
+        list(toy.HIDDENS),
+        [activation_class() for _ in toy.WEIGHTS],
+        lambda n_in, n_out: next(weights).copy(),
+        lambda n_out: np.zeros((1, n_out)),
+        companion(target, "SoftmaxCrossEntropy")(),
+        toy.LEARNING_RATE,
+        momentum=0.0,
+        num_bn_layers=batchnorm,
+    )
+    if not hasattr(net, "linear_layers"):
+        raise TargetError(f"target {target}: its networks have no attribute 'linear_layers'")
+    return net
+
+
+def parameters(net: Any) -> Iterator[tuple[str, Any, str]]:
+    """Each parameter array of a network: its name, its layer, its attribute there."""
+    for i, layer in enumerate(net.linear_layers):
+        for attribute in ("W", "b"):
+            yield f"linear_layers[{i}].{attribute}", layer, attribute
+    for i, layer in enumerate(getattr(net, "bn_layers", ())):
+        for attribute in ("gamma", "beta"):
+            yield f"bn_layers[{i}].{attribute}", layer, attribute
+
+
+def forward_backward(net: Any, x: Array, labels: Array) -> dict[str, Array]:
+    """One forward and one backward; every quantity that the toy publishes, by its name."""
+    received = record_input_gradients(net.linear_layers)
+    net.zero_grads()
+    output = net.forward(x.copy())
+    outputs = getattr(net, "layer_outputs", None)
+    if outputs is None:
+        outputs = [activation.state for activation in net.activations]
+    returned = net.backward(labels.copy())
+    found = {f"output of H{i}": value for i, value in enumerate(outputs[:-1], 1)}
+    found["output"] = output
+    for letter in "Wb":
+        for i, layer in enumerate(net.linear_layers, 1):
+            found[f"d{letter}{i}"] = getattr(layer, f"d{letter}")
+    for i in range(len(net.linear_layers) - 1, 0, -1):
+        found[f"gradient wrt output of H{i}"] = received(i)
+    found["gradient wrt input"] = returned if isinstance(returned, np.ndarray) else received(0)
+    for i, layer in enumerate(getattr(net, "bn_layers", ()), 1):
+        found[f"dgamma{i}"], found[f"dbeta{i}"] = layer.dgamma, layer.dbeta
+    return {name: np.array(value, np.float64) for name, value in found.items()}
+
+
+def record_input_gradients(layers: Sequence[Any]) -> Callable[[int], Any]:
+    """A function that tells what the last backward of layer i returned.
+
+    Layers that keep it in `dx` are asked; the `backward` of others is listened to.
+    """
+    heard: dict[int, Any] = {}
+
+    def listen(i: int, layer: Any) -> None:
+        backward = layer.backward
+
+        def listening(*args: Any, **kwargs: Any) -> Any:
+            heard[i] = backward(*args, **kwargs)
+            return heard[i]
+
+        layer.backward = listening
+
+    for i, layer in enumerate(layers):
+        if not hasattr(layer, "dx"):
+            listen(i, layer)
+    return lambda i: heard[i] if i in heard else layers[i].dx
