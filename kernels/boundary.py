@@ -201,8 +201,10 @@ class Kernel:
         """The dtype of the call: that of its first floating array, float64 if there is none."""
         for i in self._inputs:
             dtype = getattr(values[i], "dtype", None)
-            if not self.arguments[i].label_dim and dtype in FLOATS:
-                return dtype.newbyteorder("=")
+            if not self.arguments[i].label_dim and isinstance(dtype, np.dtype):
+                native = dtype.newbyteorder("=")
+                if native in FLOATS:
+                    return native
         return FLOATS[1]
 
     def _remember(self, values) -> Layout:

@@ -10,11 +10,17 @@ import functools
 import hashlib
 import logging
 import os
+import pickle
 import tempfile
 from pathlib import Path
 
 from numba.core import config
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.caching import (
+    CompileResultCacheImpl,
+    FunctionCache,
+    IndexDataCacheFile,
+    _CacheLocator,
+)
 
 log = logging.getLogger("backproof.compile")
 
@@ -81,22 +87,49 @@ class SourcesCacheImpl(CompileResultCacheImpl):
     _locator_classes = [SourcesLocator]
 
 
+class ChecksummedFile(IndexDataCacheFile):
+    """Numba's cache files, with a digest before the machine code: a byte that changed on the
+    disk would otherwise be executed.
+    """
+
+    def _save_data(self, name, data):
+        data = self._dump(data)
+        with self._open_for_write(self._data_path(name)) as file:
+            file.write(hashlib.sha256(data).digest() + data)
+
+    def _load_data(self, name):
+        content = Path(self._data_path(name)).read_bytes()
+        size = hashlib.sha256().digest_size
+        if hashlib.sha256(content[size:]).digest() != content[:size]:
+            raise ValueError("wrong checksum")
+        return pickle.loads(content[size:])
+
+
 class SourcesCache(FunctionCache):
     """Numba's function cache with our stamp, which never fails the call that it serves."""
 
     _impl_class = SourcesCacheImpl
 
+    def __init__(self, function):
+        super().__init__(function)
+        locator = self._impl.locator
+        self._cache_file = ChecksummedFile(
+            locator.get_cache_path(), self._impl.filename_base, locator.get_source_stamp()
+        )
+
     def load_overload(self, sig, target_context):
         """The compiled function, or None, which makes Numba compile it.
 
         A damaged file raises whatever `pickle` chances upon; compiling again is always
-        right, and saving afterwards replaces the file.
+        right, and with the index emptied, saving afterwards replaces the file.
         """
         try:
             found = super().load_overload(sig, target_context)
         except Exception as error:
-            log.warning("cache of %s cannot be read (%s); compiling again", self._name, error)
+            name = self._py_func.__name__
+            log.warning("the cache of %s is damaged (%s); it is made again", name, error)
             found = None
+            self._forget()
         if found is None:
             log.info("compiling %s", self._py_func.__name__)
         return found
@@ -105,7 +138,13 @@ class SourcesCache(FunctionCache):
         try:
             super().save_overload(sig, data)
         except OSError as error:
-            log.warning("cache of %s cannot be written (%s)", self._name, error)
+            log.warning("the cache of %s cannot be written (%s)", self._py_func.__name__, error)
+
+    def _forget(self):
+        try:
+            self.flush()
+        except OSError as error:
+            log.warning("the cache of %s cannot be emptied (%s)", self._py_func.__name__, error)
 
 
 def use_cache(dispatcher) -> None:

@@ -10,7 +10,12 @@ from kernels.op import Op
 
 @jit
 def softmax_row(z, p):
-    """p = softmax(z); returns log Σ eᶻ. Both are shifted by max z, so that nothing overflows."""
+    """p = softmax(z); returns log Σ eᶻ. Both are shifted by max z, so that nothing overflows.
+
+    Without classes the sum is empty, and its logarithm -inf.
+    """
+    if z.size == 0:
+        return -z.dtype.type(np.inf)
     peak = z[0]
     for j in range(1, z.size):
         # A NaN stays the peak once it is one, and becomes it where it is met.

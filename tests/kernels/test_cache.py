@@ -1,0 +1,102 @@
+"""The disk cache: it notices edits in any file, and never fails the call that it serves."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.compiled
+
+USE = "import numpy as np, kernels; print(float(kernels.affine_forward(np.ones((1, 2)), " \
+      "np.ones((2, 1)), np.ones(1))[0, 0]))"
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A copy of the kernels, with a cache of its own."""
+    shutil.copytree(ROOT / "kernels", tmp_path / "kernels",
+                    ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def run(package, code=USE, **environment):
+    """What `code` prints in a fresh process, and how many functions that compiled."""
+    listen = "import logging; logging.basicConfig(level='INFO'); "
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", listen + code], cwd=package, text=True,
+        capture_output=True, check=True, timeout=300,
+        env={k: v for k, v in os.environ.items() if not k.startswith("NUMBA")} | environment,
+    )  # fmt: skip
+    return done.stdout.strip(), done.stderr.count("compiling ")
+
+
+def test_the_second_process_compiles_nothing(package):
+    assert run(package)[1] > 0
+    assert run(package) == ("3.0", 0)
+
+
+def test_an_edited_callee_in_another_file_is_noticed(package):
+    assert run(package)[0] == "3.0"
+    callee = package / "kernels" / "gemm.py"
+    source = callee.read_text()
+    assert "c[i, j] = bias[j]" in source
+    callee.write_text(source.replace("c[i, j] = bias[j]", "c[i, j] = bias[j] + 8", 1))
+    assert run(package)[0] == "11.0"
+
+
+def damage(package, spoil):
+    files = [p for p in (package / "kernels" / "__pycache__").iterdir() if p.suffix in (".nbi", ".nbc")]
+    assert files
+    for path in files:
+        path.write_bytes(spoil(path.read_bytes()))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda b: b"", lambda b: b[: len(b) // 2], lambda b: b"\x80\x05nonsense" + b[11:],
+     lambda b: b[:-200] + bytes(200)],
+    ids=["empty", "truncated", "not a pickle", "zeroed tail"],
+)  # fmt: skip
+def test_a_damaged_cache_is_compiled_again(package, spoil):
+    run(package)
+    damage(package, spoil)
+    assert run(package)[0] == "3.0"
+    assert run(package) == ("3.0", 0)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_install_uses_the_users_cache(package):
+    (package / "kernels").chmod(0o555)
+    home = package / "home"
+    home.mkdir()
+    assert run(package, XDG_CACHE_HOME=str(home))[1] > 0
+    assert run(package, XDG_CACHE_HOME=str(home)) == ("3.0", 0)
+
+
+def test_nowhere_to_write_still_works(package):
+    """A file where each directory would be: not even root can make one there."""
+    (package / "kernels" / "__pycache__").write_text("")
+    blocked = package / "blocked"
+    blocked.write_text("")
+    for _ in range(2):
+        answer, _ = run(package, XDG_CACHE_HOME=str(blocked), PYTHONDONTWRITEBYTECODE="1")
+        assert answer == "3.0"
+
+
+def test_a_directory_of_ones_choice(package):
+    chosen = package / "chosen"
+    run(package, NUMBA_CACHE_DIR=str(chosen))
+    assert list(chosen.rglob("*.nbi"))
+    assert run(package, NUMBA_CACHE_DIR=str(chosen)) == ("3.0", 0)
+
+
+def test_two_processes_at_once(package):
+    command = [sys.executable, "-c", USE]
+    both = [subprocess.Popen(command, cwd=package, stdout=subprocess.PIPE, text=True) for _ in "ab"]
+    assert [process.communicate(timeout=300)[0].strip() for process in both] == ["3.0", "3.0"]
+    assert run(package) == ("3.0", 0)
