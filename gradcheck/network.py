@@ -1,13 +1,15 @@
 """check_network: the gradients of a whole network, parameter by parameter."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from gradcheck.check import compare, generator
+from gradcheck.check import JITTERS, generator, jitter, largest_difference
+from gradcheck.compare import compare
 from gradcheck.course import parameters
-from gradcheck.verdict import FAIL, Finding, Report
+from gradcheck.verdict import FAIL, PASS, Finding, Report
 
 Array = np.ndarray
 
@@ -26,70 +28,127 @@ def check_network(
     ----------
     net : `forward(x)`, `backward(labels)`, `zero_grads()`, `linear_layers` with W, b, dW, db
         and, where it has batchnorm, `bn_layers` with gamma, beta, dgamma, dbeta. Its
-        parameters are perturbed in place and put back.
+        parameters are perturbed in place; they and the running statistics are put back.
     labels : integer classes (N,) or target rows (N, outputs).
     twin : the same network with the same parameters in float64, to take sharper differences
         of where `net` is float32.
     """
     x, labels = np.array(x), np.array(labels)
     rng = generator(seed)
-    net.zero_grads()
-    net.forward(x.copy())
-    input_gradient = net.backward(labels.copy())
-    gradients = [
-        (name, layer, attribute, np.array(getattr(layer, "d" + attribute)))
-        for name, layer, attribute in parameters(net)
-    ]
-
     measured = net if twin is None else twin
-    wide_x = x if twin is None else x.astype(np.float64)
-    losses = loss_function(net, labels)
-    epsilon = float(np.finfo(np.asarray(measured.forward(wide_x)).dtype).eps)
-    keep = running_statistics(measured)
-    weights = np.full(len(x), 1.0 / max(len(x), 1))
-    layers = {name: layer for name, layer, _ in parameters(measured)}
-    findings, notes, checked = [], [], 0
-
-    def settle(name: str, function: Callable[[Array], Array], at: Array, gradient: Array) -> None:
-        nonlocal checked
-        finding, count, convention = compare_scaled(
-            name, function, at, gradient, weights, rng, epsilon
-        )
-        findings.append(finding)
-        checked += count
-        if convention:
-            notes.append(convention)
-
-    for name, _, attribute, gradient in gradients:
-        array = getattr(layers[name], attribute)
-        before = np.array(array)
-
-        def at(value: Array, array: Array = array) -> Array:
-            array[...] = value
-            return losses(measured.forward(wide_x))
-
-        settle(name, at, before.astype(np.float64), gradient)
-        array[...] = before
-    if isinstance(input_gradient, np.ndarray):
-        settle("input", lambda v: losses(measured.forward(v.astype(wide_x.dtype))),
-               wide_x.astype(np.float64), input_gradient)
-    for array, before in keep:
-        array[...] = before
+    with preserved(net), preserved(measured):
+        gradients = gradients_of(net, x, labels)
+        others = []
+        for _ in range(JITTERS):
+            with preserved(net):
+                for _, layer, attribute in parameters(net):
+                    array = getattr(layer, attribute)
+                    array[...] = jitter([array], rng)[0]
+                others.append(gradients_of(net, jitter([x], rng)[0], labels))
+        spreads = {
+            name: largest_difference(gradient, [other[name] for other in others])
+            for name, gradient in gradients.items()
+        }
+        places = Places(measured, x.astype(np.float64) if twin is not None else x, labels)
+        weights = np.full(len(x), 1.0 / max(len(x), 1))
+        findings, notes, checked = [], [], 0
+        for name, gradient in gradients.items():
+            at, value = places.varied(name)
+            finding, count, convention = compare_scaled(
+                name, at, value, gradient, weights, rng, places.epsilon, spreads[name]
+            )
+            findings.append(finding)
+            notes += [convention] if convention else []
+            checked += count
     return Report(title, seed, tuple(findings), checked, tuple(notes))
 
 
+class Places:
+    """The losses of a batch as functions of one array at a time."""
+
+    def __init__(self, net: Any, x: Array, labels: Array):
+        self.net, self.x = net, x
+        self.losses = loss_function(net, labels)
+        self.arrays = {name: getattr(layer, a) for name, layer, a in parameters(net)}
+        self.epsilon = float(np.finfo(np.asarray(net.forward(x.copy())).dtype).eps)
+
+    def varied(self, name: str) -> tuple[Callable[[Array], Array], Array]:
+        """The losses as a function of the array of that name, and its present value."""
+        if name == "input":
+            return lambda v: self.losses(self.net.forward(v.astype(self.x.dtype))), self.x
+        array = self.arrays[name]
+        before = np.array(array)
+
+        def at(value: Array) -> Array:
+            array[...] = value
+            try:
+                return self.losses(self.net.forward(self.x.copy()))
+            finally:
+                array[...] = before
+
+        return at, before.astype(np.float64)
+
+
+def gradients_of(net: Any, x: Array, labels: Array) -> dict[str, Array]:
+    """Every gradient of one forward and backward, by the name of its array."""
+    net.zero_grads()
+    net.forward(x.copy())
+    returned = net.backward(labels.copy())
+    found = {}
+    for name, layer, attribute in parameters(net):
+        gradient, shape = np.array(getattr(layer, "d" + attribute)), getattr(layer, attribute).shape
+        is_row = gradient.shape == shape[1:] and shape[0] == 1  # db (out,) for b (1, out)
+        found[name] = gradient.reshape(shape) if is_row else gradient
+    if isinstance(returned, np.ndarray):
+        found["input"] = returned.copy()
+    return found
+
+
+@contextmanager
+def preserved(net: Any) -> Iterator[None]:
+    """Puts parameters and running statistics back, whatever happens within.
+
+    Integer parameters, which perturbations would be truncated in, are floating for as long.
+    """
+    layers = [(layer, attribute) for _, layer, attribute in parameters(net)]
+    layers += [
+        (layer, name) for layer in getattr(net, "bn_layers", ())
+        for name in ("running_mean", "running_var") if hasattr(layer, name)
+    ]  # fmt: skip
+    kept = [(layer, name, getattr(layer, name)) for layer, name in layers]
+    values = [np.array(array) for _, _, array in kept]
+    for layer, name, array in kept:
+        if array.dtype.kind != "f":
+            setattr(layer, name, array.astype(np.float64))
+    try:
+        yield
+    finally:
+        for (layer, name, array), value in zip(kept, values, strict=True):
+            array[...] = value
+            if getattr(layer, name) is not array:
+                setattr(layer, name, array)
+
+
 def compare_scaled(
-    name: str, function: Callable[[Array], Array], x: Array, gradient: Array, weights: Array,
-    rng: np.random.Generator, epsilon: float,
+    name: str,
+    function: Callable[[Array], Array],
+    x: Array,
+    gradient: Array,
+    weights: Array,
+    rng: np.random.Generator,
+    epsilon: float,
+    spread: Array,
 ) -> tuple[Finding, int, str]:
-    """The finding for the gradient of the mean loss or, failing that, of the sum."""
-    finding, count = compare(name, function, x, gradient, weights, rng, epsilon)
+    """The finding for the gradient of the mean loss or, if that fits better, of the sum."""
+    finding, count = compare(name, function, x, gradient, weights, rng, epsilon, spread)
     n = len(weights)
-    if finding.verdict == FAIL and n > 1:
-        as_sum, more = compare(name, function, x, gradient / n, weights, rng, epsilon)
-        if as_sum.verdict != FAIL:
-            return as_sum, count + more, f"{name}: the gradient of the sum over the batch"
-    return finding, count, ""
+    if finding.verdict != FAIL or n < 2 or gradient.dtype.kind != "f":
+        return finding, count, ""
+    as_sum, more = compare(name, function, x, gradient / n, weights, rng, epsilon, spread / n)
+    if as_sum.verdict == FAIL and as_sum.excess > finding.excess:
+        return finding, count + more, ""
+    convention = f"{name}: the gradient of the sum over the batch"
+    return as_sum, count + more, convention if as_sum.verdict == PASS else ""
 
 
 def loss_function(net: Any, labels: Array) -> Callable[[Any], Array]:
@@ -103,18 +162,10 @@ def loss_function(net: Any, labels: Array) -> Callable[[Any], Array]:
     def cross_entropy(output: Any) -> Array:
         z = np.asarray(output, np.float64)
         peak = z.max(axis=1, keepdims=True)
-        logsumexp = peak[:, 0] + np.log(np.exp(z - peak).sum(axis=1))
-        picked = z[np.arange(len(z)), labels] if labels.ndim == 1 else (labels * z).sum(axis=1)
-        return np.asarray(logsumexp - picked)
+        log_sum = np.log(np.exp(z - peak).sum(axis=1))
+        if labels.ndim == 1:
+            return np.asarray(peak[:, 0] - z[np.arange(len(z)), labels] + log_sum)
+        rest = 1 - labels.sum(axis=1)
+        return np.asarray((labels * (peak - z)).sum(axis=1) + peak[:, 0] * rest + log_sum)
 
     return squares if "mse" in name or "square" in name else cross_entropy
-
-
-def running_statistics(net: Any) -> list[tuple[Array, Array]]:
-    """Arrays that every training forward moves, with their values now."""
-    return [
-        (getattr(layer, name), np.array(getattr(layer, name)))
-        for layer in getattr(net, "bn_layers", ())
-        for name in ("running_mean", "running_var")
-        if hasattr(layer, name)
-    ]

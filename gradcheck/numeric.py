@@ -3,8 +3,8 @@
 A central difference errs in two ways: by truncation, which falls with the step h, and by
 rounding, which grows as 1/h. A ladder of steps, extrapolated to h = 0 (Richardson 1911;
 Ridders 1982), shows both: truncation by how neighbouring entries of the table disagree,
-rounding from the noise of the function itself. The entry whose sum is least is the answer,
-and that sum, times a safety factor, is its error bar.
+rounding by how the finer rungs scatter about the answer. The entry whose estimated error is
+least is the answer, and that error, times a safety factor, is its bar.
 """
 
 from collections.abc import Callable
@@ -15,40 +15,103 @@ import numpy as np
 Array = np.ndarray
 
 LEVELS = 10
-"""Steps in a ladder, each half of the one before."""
+"""Rungs of a ladder, each half of the one above."""
 
 FIRST_STEPS = (2.0**-3, 2.0**-12, 2.0**-21)
 """Largest step of the first ladder and of those tried after it, relative to the input."""
 
+CONFIRMATIONS = (2.0**-20, 2.0**-29)
+"""Single steps far below a ladder: fine structure or a kink that it stepped over shows there."""
+
 SAFETY = 4.0
-"""What an estimated error is multiplied by to make the bar. The estimate is a maximum of
+"""What an estimated error is multiplied by to make the bar. The estimates are maxima of
 observed disagreements, which now and then are small by chance."""
 
-NOISE_FLOOR = 1.0
-"""Rounding noise of a function value is taken as at least so many units in the last place."""
-
-NOISE_POINTS = 7
-"""Closely spaced values from which the noise of a function is measured."""
-
 KINK_PERSISTENCE = 0.75
-"""A gap between one-sided slopes that keeps more than this share when h is halved does not
-come from curvature (which leaves half) but from a kink (which leaves all)."""
+"""Halving h halves the gap between one-sided slopes if it comes from curvature, and leaves it
+if it comes from a kink: more than this share must be left, and not much more than all."""
+
+KINK_RUNG = 5
+"""Which rung of the finest ladder the slopes on both sides of a kink are read from."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A derivative, how far off it may be, and the slopes on both sides where they differ."""
+    """A derivative and how far off it may be.
+
+    Attributes
+    ----------
+    kink : at a kink, the least and the greatest sum that one-sided slopes of the outputs can
+        make; None where there is none.
+    outputs_moved : how many outputs depend on what was varied.
+    """
 
     value: float
     error_bar: float
     kink: tuple[float, float] | None = None
+    outputs_moved: int = 0
 
     @property
     def is_finite(self) -> bool:
         return bool(np.isfinite(self.value) and np.isfinite(self.error_bar))
 
 
-UNKNOWN = Estimate(np.nan, np.inf, kink=(np.nan, np.nan))
+UNKNOWN = Estimate(np.nan, np.inf)
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One step h: the central slope, and the bracket of one-sided slopes."""
+
+    h: float
+    slope: float
+    low: float
+    high: float
+
+
+class Line:
+    """The weighted outputs along one direction, as a function of t.
+
+    Differences are taken output by output before they are weighted and summed, so that what
+    does not depend on t adds no noise.
+    """
+
+    def __init__(self, function: Callable[[float], Array], weights: Array, epsilon: float):
+        self.function, self.epsilon = function, epsilon
+        self.weights = np.asarray(weights, np.float64).ravel()
+        self.centre = np.asarray(function(0.0), np.float64).ravel()
+        self.moved = np.zeros(self.centre.shape, bool)
+
+    def sample(self, t: float) -> Array:
+        """The outputs at t; not finite where the function raises, as outside its domain."""
+        try:
+            return np.asarray(self.function(t), np.float64).ravel()
+        except (ArithmeticError, ValueError, AssertionError):
+            return np.full(self.centre.shape, np.nan)
+
+    def rung(self, h: float) -> Rung | None:
+        """The slopes over ±h, or None if a value there is not finite."""
+        plus, minus = self.sample(h), self.sample(-h)
+        if not (np.isfinite(plus).all() and np.isfinite(minus).all()):
+            return None
+        self.moved |= (plus != self.centre) | (minus != self.centre)
+        forward = self.weights * (plus - self.centre) / h
+        backward = self.weights * (self.centre - minus) / h
+        slope = float(self.weights @ (plus - minus)) / (2 * h)
+        return Rung(h, slope, float(np.minimum(forward, backward).sum()),
+                    float(np.maximum(forward, backward).sum()))
+
+    def noise_floor(self) -> float:
+        """Rounding of one weighted value, if outputs are right to their last place.
+
+        Where no output was seen to move, a slope may be hidden in the rounding of
+        intermediates, which are then taken to be of size one.
+        """
+        if self.moved.any():
+            sizes = (self.weights * self.centre)[self.moved]
+        else:
+            sizes = self.weights * np.maximum(abs(self.centre), 1.0)
+        return self.epsilon * float(np.linalg.norm(sizes))
 
 
 def directional_derivative(
@@ -57,126 +120,105 @@ def directional_derivative(
     scale: float,
     enough: float = 0.0,
     epsilon: float = float(np.finfo(np.float64).eps),
+    argument: float = 0.0,
 ) -> Estimate:
     """d/dt of Σ cotangent·function(t) at t = 0.
 
     Parameters
     ----------
-    function : t to an array; differences are taken entry by entry before they are weighted
-        and summed, so that what does not depend on t adds no noise.
+    function : t to an array.
     scale : the size of t at which the function may be expected to change shape.
     enough : stop at the first ladder whose bar is at most this.
     epsilon : relative rounding error of the arithmetic inside the function.
+    argument : the size of what t is added to; its rounding moves t by epsilon times this.
     """
-    weights = np.asarray(cotangent, np.float64).ravel()
-
-    def sample(t: float) -> Array:
-        return np.asarray(function(t), np.float64).ravel()
-
-    centre = sample(0.0)
-    if not np.isfinite(centre).all():
+    line = Line(function, cotangent, epsilon)
+    if not np.isfinite(line.centre).all():
         return UNKNOWN
+    confirmations = [rung for step in CONFIRMATIONS if (rung := line.rung(step * scale))]
     best = UNKNOWN
-    moved = np.zeros(centre.shape, bool)
     for first in FIRST_STEPS:
-        estimate = _ladder(sample, centre, weights, first * scale, epsilon, moved)
-        if (estimate.kink is not None, estimate.error_bar) < (best.kink is not None, best.error_bar):
+        rungs = ladder(line, first * scale)
+        if len(rungs) < 3:
+            continue
+        finer = [rung for rung in confirmations if rung.h < rungs[-1].h]
+        if kink := read_kink(line, rungs):
+            estimate = kink
+        else:
+            estimate = extrapolate(line, rungs, finer, argument)
+        # A kink seen from afar may turn out to lie beside the point, but not the reverse.
+        was_kink, is_kink = best.kink is not None, estimate.kink is not None
+        if was_kink or (not is_kink and estimate.error_bar < best.error_bar) or (
+            is_kink and not best.is_finite
+        ):
             best = estimate
         if best.error_bar <= enough and best.kink is None:
             break
     return best
 
 
-def _ladder(
-    sample: Callable[[float], Array],
-    centre: Array,
-    weights: Array,
-    first: float,
-    epsilon: float,
-    moved: Array,
-) -> Estimate:
-    """The estimate from the ladder of steps that begins at `first`.
-
-    `moved` marks the outputs that have been seen to change, in this ladder or a wider one.
-    Those carry rounding noise even at steps so small that they happen not to change; where
-    none has changed, all are taken to carry it, since saturation hides a slope as well.
-    """
-    steps, slopes, gaps = [], [], []
+def ladder(line: Line, first: float) -> list[Rung]:
+    """Rungs from `first` downwards; those above one that leaves the domain are dropped."""
+    rungs: list[Rung] = []
     for level in range(LEVELS):
-        h = first * 0.5**level
-        plus, minus = sample(h), sample(-h)
-        if not (np.isfinite(plus).all() and np.isfinite(minus).all()):
-            # Outside the domain; smaller steps stay inside.
-            steps, slopes, gaps = [], [], []
-            continue
-        moved |= (plus != centre) | (minus != centre)
-        steps.append(h)
-        slopes.append(float(weights @ (plus - minus)) / (2 * h))
-        gaps.append(float(weights @ ((plus - centre) + (minus - centre))) / h)
-    if len(steps) < 3:
-        return UNKNOWN
-    noisy = weights * centre if not moved.any() else (weights * centre)[moved]
-    floor = NOISE_FLOOR * epsilon * float(np.linalg.norm(noisy))
-    noise = max(floor, measured_noise(sample, centre, weights, steps[-1]))
-    value, error = richardson(steps, slopes, noise)
-    return Estimate(value, SAFETY * error, _kink(steps, slopes, gaps, noise))
+        rung = line.rung(first * 0.5**level)
+        rungs = [*rungs, rung] if rung else []
+    return rungs
 
 
-def richardson(steps: list[float], slopes: list[float], noise: float) -> tuple[float, float]:
-    """The extrapolation of central slopes to h = 0, and its estimated error.
+def extrapolate(line: Line, rungs: list[Rung], finer: list[Rung], argument: float) -> Estimate:
+    """The extrapolation to h = 0, with noise taken as large as the finer rungs show it to be."""
+    noise = line.noise_floor()
+    for _ in range(4):
+        value, error, scatter = richardson(rungs, finer, noise)
+        needed = max(scatter, line.epsilon * argument * abs(value))
+        if not needed > noise:
+            break
+        noise = needed
+    return Estimate(value, SAFETY * error, None, int(line.moved.sum()))
+
+
+def richardson(
+    rungs: list[Rung], finer: list[Rung], noise: float
+) -> tuple[float, float, float]:
+    """The extrapolated slope, its estimated error, and the noise that finer rungs betray.
 
     Neville's scheme in h²: T[k, j] = T[k, j-1] + (T[k, j-1] - T[k-1, j-1])/(4ʲ - 1), for
     steps that halve. `noise` is the rounding error of one weighted function value.
     """
-    best, least = np.nan, np.inf
-    previous: list[float] = []
-    previous_rounding: list[float] = []
-    for h, slope in zip(steps, slopes, strict=True):
-        row, rounding = [slope], [noise / h]
-        for j in range(1, len(previous) + 1):
+    table: list[list[float]] = []
+    rounding: list[list[float]] = []
+    best, least, place = np.nan, np.inf, (0, 0)
+    for k, rung in enumerate(rungs):
+        row, errors = [rung.slope], [noise / rung.h]
+        for j in range(1, k + 1):
             factor = 4.0**j - 1
-            row.append(row[j - 1] + (row[j - 1] - previous[j - 1]) / factor)
-            rounding.append(rounding[j - 1] + (rounding[j - 1] + previous_rounding[j - 1]) / factor)
-            neighbours = [row[j - 1], previous[j - 1], *previous[j : j + 1]]
+            row.append(row[j - 1] + (row[j - 1] - table[-1][j - 1]) / factor)
+            errors.append(errors[j - 1] + (errors[j - 1] + rounding[-1][j - 1]) / factor)
+            neighbours = [row[j - 1], table[-1][j - 1], *table[-1][j : j + 1]]
             truncation = max(abs(row[j] - neighbour) for neighbour in neighbours)
-            if truncation + rounding[j] < least:
-                best, least = row[j], truncation + rounding[j]
-        previous, previous_rounding = row, rounding
-    return best, least
+            if truncation + errors[j] < least:
+                best, least, place = row[j], truncation + errors[j], (k, j)
+        table.append(row)
+        rounding.append(errors)
+    k, j = place
+    below = [(table[i][j], rungs[i].h) for i in range(k + 1, len(rungs))]
+    below += [(rung.slope, rung.h) for rung in finer]
+    scatter = max((abs(slope - best) * h for slope, h in below), default=0.0)
+    return best, least, scatter
 
 
-def measured_noise(
-    sample: Callable[[float], Array], centre: Array, weights: Array, h: float
-) -> float:
-    """Standard deviation of the rounding noise in Σ weights·function, near t = 0.
-
-    Values at closely spaced points differ by a smooth function plus noise; the k-th
-    difference kills the smooth part and multiplies the noise by √(2k choose k)
-    (Moré & Wild 2011, "Estimating computational noise").
-    """
-    spacing = h / 64
-    points = (np.arange(NOISE_POINTS) - NOISE_POINTS // 2) * spacing
-    values = [float(weights @ (sample(t) - centre)) for t in points]
-    if not np.isfinite(values).all():
-        return 0.0
-    estimates = []
-    differences = np.array(values)
-    growth = 1.0
-    for k in range(1, NOISE_POINTS):
-        differences = np.diff(differences)
-        growth *= 2.0 * (2 * k - 1) / k
-        if k >= 3:
-            estimates.append(float(np.sqrt(np.mean(differences**2) / growth)))
-    return min(estimates)
-
-
-def _kink(
-    steps: list[float], slopes: list[float], gaps: list[float], noise: float
-) -> tuple[float, float] | None:
-    """The one-sided slopes at t = 0 if they differ for good, else None."""
-    wide, middle, narrow = (abs(gap) for gap in gaps[-3:])
-    significant = narrow > 16 * noise / steps[-1]
-    if significant and narrow > KINK_PERSISTENCE * middle > KINK_PERSISTENCE**2 * wide:
-        left, right = slopes[-1] - gaps[-1] / 2, slopes[-1] + gaps[-1] / 2
-        return min(left, right), max(left, right)
-    return None
+def read_kink(line: Line, rungs: list[Rung]) -> Estimate | None:
+    """The slopes on both sides of t = 0 if they differ for good, else None."""
+    wide, middle, narrow = (rung.high - rung.low for rung in rungs[-3:])
+    rounding = line.epsilon * float(abs(line.weights * line.centre)[line.moved].sum())
+    if not narrow > 16 * rounding / rungs[-1].h:
+        return None
+    for gap, before in (narrow, middle), (middle, wide):
+        if not KINK_PERSISTENCE * before < gap < before / KINK_PERSISTENCE:
+            return None
+    rung = rungs[min(KINK_RUNG, len(rungs) - 1)]
+    above = rungs[min(KINK_RUNG, len(rungs) - 1) - 1]
+    curvature = max(abs(rung.low - above.low), abs(rung.high - above.high))
+    error = curvature + rounding / rung.h
+    return Estimate(rung.slope, SAFETY * error, (rung.low, rung.high), int(line.moved.sum()))

@@ -41,6 +41,11 @@ class Finding:
     error_bar: float = np.nan
     note: str = ""
 
+    @property
+    def excess(self) -> float:
+        """How many error bars the gradient is away from the differences."""
+        return abs(self.analytic - self.numeric) / (self.error_bar or np.finfo(float).tiny)
+
     def to_dict(self) -> dict[str, Any]:
         numbers = {key: json_number(getattr(self, key)) for key in
                    ("analytic", "numeric", "error_bar")}

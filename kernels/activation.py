@@ -55,7 +55,10 @@ def relu_forward(x, y):
 
 @kernel
 def relu_backward(dy, y, dx):
-    """dx = dy where y > 0, else 0: the derivative at 0 is 0."""
+    """dx = dy where y > 0, else 0: the derivative at 0 is 0.
+
+    A unit at rest passes nothing on, not even a NaN or an infinity in dy.
+    """
     zero = y.dtype.type(0)
     for i in range(y.size):
         dx[i] = dy[i] if y[i] > zero else y[i] * zero

@@ -30,7 +30,8 @@ def batchnorm_forward(x, gamma, beta, eps, y, mean, var, rstd):
         average = total / max(n, 1)
         squares = 0.0
         for i in range(n):
-            squares += (float(x[i, j]) - average) ** 2
+            centred = float(x[i, j]) - average
+            squares += centred * centred
         variance = squares / max(n, 1)
         scale = 1.0 / np.sqrt(variance + eps)
         for i in range(n):

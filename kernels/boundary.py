@@ -15,6 +15,7 @@ import numpy as np
 from kernels.jit import jit
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 LABELS = np.dtype(np.int64)
 KNOWN_LAYOUTS = 512
 """How many combinations of shapes and dtypes a kernel remembers as checked."""
@@ -33,10 +34,14 @@ class Hyper:
         real = isinstance(value, (int, float, np.integer, np.floating))
         if not real or isinstance(value, bool):
             raise TypeError(f"{where} is {value!r}, expected a real number")
-        if not (math.isfinite(value) and self.low <= value <= self.high):
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if not (math.isfinite(number) and self.low <= number <= self.high):
             bounds = f"in [{self.low:g}, {self.high:g}]" if self.is_bounded else "that is finite"
-            raise ValueError(f"{where} is {value!r}, expected a number {bounds}")
-        return float(value)
+            raise ValueError(f"{where} is {number}, expected a number {bounds}")
+        return number
 
     @property
     def is_bounded(self) -> bool:
@@ -125,6 +130,8 @@ class Kernel:
     # ------------------------------------------------------------------ the checked call
 
     def __call__(self, *args, **kwargs):
+        if not self.arguments:
+            raise TypeError(f"{self.__name__}: no Op declares this kernel yet")
         if len(args) == self._n_inputs and not kwargs:
             values = [*args, *self._defaults[self._n_inputs :]]
         else:
@@ -137,6 +144,8 @@ class Kernel:
             layout = self._remember(values)
         for i in self._labels:
             self._check_labels(values[i], self.arguments[i], layout)
+        for i in self._hypers:
+            fits(self._where(self.arguments[i]), values[i], layout.outputs[0][2])
         for i, shape, dtype in layout.outputs:
             if values[i] is None:
                 values[i] = np.empty(shape, dtype)
@@ -151,7 +160,7 @@ class Kernel:
 
     def has_ranks(self, values) -> bool:
         """Whether the inputs among `values` have the number of dimensions declared here."""
-        return all(np.ndim(values[i]) == len(self.arguments[i].dims) for i in self._inputs)
+        return all(rank(values[i]) == len(self.arguments[i].dims) for i in self._inputs)
 
     def _where(self, argument) -> str:
         return f"{self.__name__}: {argument.name}"
@@ -244,15 +253,17 @@ class Kernel:
 
     def _check_output(self, position, values, shape, dtype) -> None:
         where, out = self._where(self.arguments[position]), values[position]
-        if type(out) is not np.ndarray or out.dtype != dtype:
-            got = out.dtype if isinstance(out, np.ndarray) else type(out).__name__
-            raise TypeError(f"{where} is {got}, expected an array of {dtype}")
+        if type(out) is not np.ndarray:
+            raise TypeError(f"{where} is a {type(out).__name__}, expected a plain array of {dtype}")
+        if out.dtype != dtype:
+            raise TypeError(f"{where} has dtype {out.dtype}, expected {dtype}")
         if out.shape != shape:
             raise ValueError(f"{where} has shape {out.shape}, expected {shape}")
         if not out.flags.writeable:
             raise ValueError(f"{where} is read-only, expected an array to write to")
         if not out.flags.carray:
-            raise TypeError(f"{where} has strides {out.strides}, expected a C-contiguous array")
+            raise TypeError(f"{where} has strides {out.strides}, expected a C-contiguous, aligned "
+                            "array")
         for i, other in enumerate(values):
             if i == position or not isinstance(other, np.ndarray):
                 continue
@@ -282,6 +293,8 @@ def to_array(where: str, value, kinds: str, expected: str) -> np.ndarray:
         array = np.asarray(value)
     except ValueError as error:
         raise TypeError(f"{where} is not an array ({error}), expected {expected}") from None
+    if array.size == 0 and not hasattr(value, "dtype"):
+        array = array.astype(int)  # an empty list has no dtype of its own
     if array.dtype.kind not in kinds:
         raise TypeError(f"{where} has dtype {array.dtype}, expected {expected}")
     return array
@@ -291,7 +304,8 @@ def to_floats(where: str, value, dtype: np.dtype) -> np.ndarray:
     """`value` as a C-contiguous, writable array of `dtype`, copied only where needed.
 
     A floating array must have the dtype already: narrowing would lose digits unseen.
-    Integers, booleans and nested lists of numbers are converted, exactly or not at all.
+    Integers, booleans and nested lists of numbers are converted: integers exactly or not at
+    all, and nothing finite to infinity.
     """
     array = to_array(where, value, "fiub", f"an array of {dtype}")
     is_given_float = array.dtype.kind == "f" and hasattr(value, "dtype")
@@ -299,24 +313,50 @@ def to_floats(where: str, value, dtype: np.dtype) -> np.ndarray:
         raise TypeError(f"{where} has dtype {array.dtype}, expected {dtype}")
     if array.dtype == dtype and array.flags.carray:
         return array
-    converted = np.array(array, dtype=dtype, order="C", copy=True, subok=False)
-    if array.dtype.kind in "iu" and not np.array_equal(converted.astype(object), array.astype(object)):
-        raise ValueError(f"{where} holds integers that {dtype} cannot represent, expected exact "
-                         "values")
+    return cast(where, array, dtype)
+
+
+def cast(where: str, array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """A C-contiguous copy in `dtype`; ValueError where an integer or a magnitude is lost."""
+    with np.errstate(over="ignore"):
+        converted = np.array(array, dtype=dtype, order="C", copy=True, subok=False)
+    if array.dtype.kind in "iu":
+        # Only integers of more bits than the mantissa can be lost; they are compared as such.
+        limit = 2 ** (np.finfo(dtype).nmant + 1)
+        if np.iinfo(array.dtype).max <= limit:
+            return converted
+        large = (array > limit) | (array < -limit if array.dtype.kind == "i" else False)
+        lost = any(int(c) != int(a) for c, a in zip(converted[large], array[large], strict=True))
+    else:
+        lost = not np.array_equal(np.isfinite(converted), np.isfinite(array))
+    if lost:
+        raise ValueError(f"{where} holds numbers that {dtype} cannot represent, expected ones it can")
     return converted
 
 
 def to_labels(where: str, value, _dtype=None) -> np.ndarray:
     """`value` as a C-contiguous, writable array of int64; only integers and booleans fit."""
-    array = np.asarray(value) if not isinstance(value, np.ma.MaskedArray) else value
-    if array.size == 0 and not hasattr(value, "dtype"):
-        array = array.astype(LABELS)  # an empty list has no dtype of its own
-    array = to_array(where, array, "iub", "integer classes")
+    array = to_array(where, value, "iub", "integer classes")
     if array.dtype == LABELS and array.flags.carray:
         return array
     if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(LABELS).max:
         raise ValueError(f"{where} holds {array.max()}, expected a class")
     return np.array(array, dtype=LABELS, order="C", copy=True, subok=False)
+
+
+def rank(value) -> int:
+    """The number of dimensions; -1 of what is no array, such as rows of unequal length."""
+    try:
+        return np.ndim(value)
+    except ValueError:
+        return -1
+
+
+def fits(where: str, setting: float, dtype: np.dtype) -> float:
+    """`setting`, which is finite, if it is so in `dtype` too."""
+    if dtype == FLOATS[0] and abs(setting) > FLOAT32_MAX:
+        raise ValueError(f"{where} is {setting:g}, expected a number that float32 can hold")
+    return setting
 
 
 def match_dims(where: str, shape, dims, sizes: dict[str, int]) -> None:

@@ -10,23 +10,28 @@ from kernels.op import Op
 
 @jit
 def softmax_row(z, p):
-    """p = softmax(z); returns log Σ eᶻ. Both are shifted by max z, so that nothing overflows.
+    """p = softmax(z); returns max z and log Σ e^(z - max z).
 
-    Without classes the sum is empty, and its logarithm -inf.
+    The largest term of that sum is 1, so the logarithm is log1p of the others: it keeps
+    its digits when the others are small. Without classes the maximum is -inf.
     """
+    zero = z.dtype.type(0)
     if z.size == 0:
-        return -z.dtype.type(np.inf)
-    peak = z[0]
+        return -z.dtype.type(np.inf), zero
+    top = 0
     for j in range(1, z.size):
-        # A NaN stays the peak once it is one, and becomes it where it is met.
-        peak = peak if z[j] <= peak or peak != peak else z[j]
-    total = z.dtype.type(0)
+        # A NaN stays on top once it is, and comes on top where it is met.
+        if not (z[j] <= z[top]) and z[top] == z[top]:
+            top = j
+    peak = z[top]
+    others = zero
     for j in range(z.size):
         p[j] = np.exp(z[j] - peak)
-        total += p[j]
+        others += zero if j == top else p[j]
+    total = p[top] + others
     for j in range(z.size):
         p[j] /= total
-    return peak + np.log(total)
+    return peak, np.log1p(others) + zero * total  # NaN, where the sum is
 
 
 @kernel
@@ -36,7 +41,8 @@ def softmax_cross_entropy_forward(z, labels, loss, p):
     z, p (n, m) logits and probabilities; labels (n,) integer classes; loss (n,).
     """
     for i in range(z.shape[0]):
-        loss[i] = softmax_row(z[i], p[i]) - z[i, labels[i]]
+        peak, log_sum = softmax_row(z[i], p[i])
+        loss[i] = (peak - z[i, labels[i]]) + log_sum
 
 
 @kernel
@@ -56,12 +62,17 @@ def softmax_cross_entropy_soft_forward(z, targets, loss, p):
     one this is cross-entropy, -Σ targets·log p; for others it is the scalar whose
     gradient is p - targets. A weight of 0 leaves its logit out, even an infinite one.
     """
+    zero, one = z.dtype.type(0), z.dtype.type(1)
     for i in range(z.shape[0]):
-        total = softmax_row(z[i], p[i])
+        peak, log_sum = softmax_row(z[i], p[i])
+        # logsumexp(z) - Σ t·z, about the peak: Σ t·(peak - z) + peak·(1 - Σ t) + log_sum.
+        weight, distance = zero, zero
         for j in range(z.shape[1]):
+            weight += targets[i, j]
             if targets[i, j] != 0:
-                total -= targets[i, j] * z[i, j]
-        loss[i] = total
+                distance += targets[i, j] * (peak - z[i, j])
+        rest = one - weight
+        loss[i] = distance + log_sum + (zero if rest == 0 else peak * rest)
 
 
 @kernel
@@ -73,24 +84,26 @@ def softmax_cross_entropy_soft_backward(dloss, p, targets, dz):
 
 
 def softmax_reference(z):
-    """softmax(z) and logsumexp(z) of each row, in NumPy."""
+    """softmax(z), the maximum and log Σ e^(z - max) of each row, in NumPy."""
     if z.shape[1] == 0:
-        return z, np.full(len(z), -np.inf, z.dtype)
-    peak = z.max(axis=1, keepdims=True)
-    exponentials = np.exp(z - peak)
-    total = exponentials.sum(axis=1, keepdims=True)
-    return exponentials / total, (peak + np.log(total))[:, 0]
+        return z, np.full(len(z), -np.inf, z.dtype), np.zeros(len(z), z.dtype)
+    peak = z.max(axis=1)
+    p = np.exp(z - peak[:, None])
+    others = np.where(np.arange(z.shape[1]) == z.argmax(axis=1)[:, None], 0, p).sum(axis=1)
+    total = p.sum(axis=1)
+    return p / total[:, None], peak, np.log1p(others) + 0 * total  # NaN, where the sum is
 
 
 def soft_reference(z, targets):
-    p, logsumexp = softmax_reference(z)
-    weighted = np.where(targets == 0, 0, targets * z)
-    return logsumexp - weighted.sum(axis=1), p
+    p, peak, log_sum = softmax_reference(z)
+    distance = np.where(targets == 0, 0, targets * (peak[:, None] - z)).sum(axis=1)
+    rest = 1 - targets.sum(axis=1)
+    return distance + log_sum + np.where(rest == 0, 0, peak * rest), p
 
 
 def labels_reference(z, labels):
-    p, logsumexp = softmax_reference(z)
-    return logsumexp - z[np.arange(len(z)), labels], p
+    p, peak, log_sum = softmax_reference(z)
+    return (peak - z[np.arange(len(z)), labels]) + log_sum, p
 
 
 softmax_cross_entropy_soft = Op(

@@ -69,15 +69,16 @@ class Op:
     variant: "Op | None" = None
 
     def __post_init__(self):
+        if self.name in OPS:
+            raise ValueError(f"{self.name}: an op of this name is declared already")
         declared = self._declare_forward()
-        self.forward.bind(in_order(self.name, declared.values()))
+        forward = in_order(self.name, declared.values())
         if self.backward is not None:
             self.backward.bind(in_order(self.name, self._declare_backward(declared)))
+        self.forward.bind(forward)
         if self.variant is not None:
             self.forward.variant = self.variant.forward
             self.backward.variant = self.variant.backward
-        if self.name in OPS:
-            raise ValueError(f"{self.name}: an op of this name is declared already")
         OPS[self.name] = self
 
     def _declare_forward(self) -> dict[str, Argument]:
@@ -117,6 +118,9 @@ class Op:
                                 "forward nor 'd' and the name of one")
             arguments.append(argument)
         return arguments
+
+    def __reduce__(self):
+        return OPS.__getitem__, (self.name,)  # an op is pickled by name, as functions are
 
     # ------------------------------------------------------------------ what the op knows
 

@@ -1,4 +1,4 @@
-"""Parameter updates. Each is elementwise, so an output may be its input: in place."""
+"""Parameter updates. Each reads all of an element before it writes: outputs may be inputs."""
 
 from kernels.boundary import Hyper, kernel
 from kernels.op import Op
@@ -24,8 +24,9 @@ def momentum_update(w, dw, velocity, lr, momentum, w_next, velocity_next):
     lr = w.dtype.type(lr)
     momentum = w.dtype.type(momentum)
     for i in range(w.size):
-        velocity_next[i] = momentum * velocity[i] - lr * dw[i]
-        w_next[i] = w[i] + velocity_next[i]
+        v = momentum * velocity[i] - lr * dw[i]
+        w_next[i] = w[i] + v
+        velocity_next[i] = v
 
 
 @kernel

@@ -212,11 +212,8 @@ def update(plan, memory):
     lr = memory[head[SETTINGS] + LEARNING_RATE]
     momentum = memory[head[SETTINGS] + MOMENTUM]
     w, dw = vector(memory, 0, n_linear), vector(memory, size, n_linear)
-    if momentum != 0:
-        velocity = vector(memory, head[VELOCITY], n_linear)
-        momentum_update(w, dw, velocity, lr, momentum, w, velocity)
-    else:
-        gradient_descent_update(w, dw, lr, w)
+    velocity = vector(memory, head[VELOCITY], n_linear)
+    momentum_update(w, dw, velocity, lr, momentum, w, velocity)
     scale = vector(memory, n_linear, size - n_linear)
     dscale = vector(memory, size + n_linear, size - n_linear)
     gradient_descent_update(scale, dscale, lr, scale)

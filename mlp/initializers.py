@@ -1,7 +1,6 @@
 """First values of weights and biases, drawn from a generator that is passed in."""
 
-import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
 
@@ -35,13 +34,3 @@ HE_FAMILY = ("relu", "leaky_relu", "elu", "gelu", "silu")
 def default_initializer(activation: str) -> Initializer:
     """`he` before an activation of the ReLU family, `xavier` before any other."""
     return he if activation in HE_FAMILY else xavier
-
-
-def by_name(where: str, name: str, known: Iterable[str]) -> str:
-    """`name`, if it is among the known ones; else a ValueError that suggests the nearest."""
-    known = tuple(known)
-    if name in known:
-        return name
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise ValueError(f"{where} is {name!r}, expected one of {', '.join(known)}{hint}")

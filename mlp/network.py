@@ -5,22 +5,29 @@ from typing import Any
 
 import numpy as np
 
-from kernels.boundary import first_out_of_range, to_array, to_floats, to_labels
+from kernels.boundary import first_out_of_range, fits, rank, to_floats, to_labels
 from kernels.op import OPS
 from mlp import engine
-from mlp.initializers import INITIALIZERS, by_name, default_initializer
-from mlp.layers import CRITERIA, Activation, Array, BatchNorm, Criterion, Linear
+from mlp.arguments import as_dtype, as_generator, as_sequence, by_name, whole
+from mlp.initializers import INITIALIZERS, default_initializer
+from mlp.layers import (
+    ACTIVATION_CODES,
+    CRITERIA,
+    Activation,
+    Array,
+    BatchNorm,
+    Criterion,
+    Linear,
+    Reader,
+)
 from mlp.plan import (
     ACTIVATION,
     AFFINE,
     BATCHNORM,
-    D_OUTPUT,
     DX,
     DY,
     LEARNING_RATE,
-    LOSSES,
     MOMENTUM,
-    OUTPUT,
     SOFTMAX_LABELS,
     SOFTMAX_SOFT,
     SQUARES,
@@ -35,7 +42,6 @@ from mlp.plan import (
 )
 
 NO_LABELS = np.empty(0, np.int64)
-DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 class MLP:
@@ -95,44 +101,47 @@ class MLP:
         seed: Any = 0,
         reduction: str = "mean",
     ):
-        sizes = [input_size, *as_sequence("hiddens", hiddens), output_size]
-        widths = [whole("a layer's width", size, low=1) for size in sizes]
-        self.nlayers = len(widths) - 1
-        self.num_bn_layers = whole("num_bn_layers", num_bn_layers, low=0, high=self.nlayers)
+        sizes = [input_size, *as_sequence("MLP: hiddens", hiddens), output_size]
+        self._widths = [whole("MLP: a layer's width", size, low=1) for size in sizes]
+        self.nlayers = len(self._widths) - 1
+        self.num_bn_layers = whole("MLP: num_bn_layers", num_bn_layers, low=0, high=self.nlayers)
         self.bn = self.num_bn_layers > 0
-        self.dtype = as_dtype(dtype)
-        self.reduction = by_name("MLP: reduction", reduction, ("mean", "sum"))
+        self.dtype = as_dtype("MLP", dtype)
+        self._reduction = by_name("MLP: reduction", reduction, ("mean", "sum"))
         self.criterion = as_criterion(criterion)
         self.activations = as_activations(activations, self.nlayers)
-
-        initialize = as_weight_init(weight_init_fn, self.activations, np.random.default_rng(seed))
+        rng = as_generator("MLP: seed", seed)
+        initialize = as_weight_init(weight_init_fn, self.activations, rng)
+        shapes = list(zip(self._widths, self._widths[1:], strict=False))
         self.linear_layers = [
-            initial_linear(i, widths[i], widths[i + 1], initialize, bias_init_fn, self.dtype)
-            for i in range(self.nlayers)
+            Linear(n_in, n_out, initialize(i), bias_init_fn, self.dtype)
+            for i, (n_in, n_out) in enumerate(shapes)
         ]
-        self.bn_layers = [BatchNorm(w, dtype=self.dtype) for w in widths[1:][:num_bn_layers]]
-        self._plan = Plan(self._specs(widths))
+        self.bn_layers = [
+            BatchNorm(n_out, dtype=self.dtype) for _, n_out in shapes[: self.num_bn_layers]
+        ]
+        self._plan = Plan(self._specs())
         self._memory = aligned_zeros(self._plan.memory_size, self.dtype)
-        self._no_targets = np.empty((0, output_size), self.dtype)
+        self._no_targets = np.empty((0, self._widths[-1]), self.dtype)
         self._bind_layers()
-        self._set_capacity(1)
+        self._make_room(1, training=True)
         self.lr = lr
         self.momentum = momentum
-        self.train()
 
     # ------------------------------------------------------------------ building
 
-    def _specs(self, widths: list[int]) -> list[OpSpec]:
-        specs = []
-        self._last_ops = []  # of each layer, its activation's place among the ops
-        self._first_ops = []
-        for i, (n_in, n_out) in enumerate(zip(widths, widths[1:], strict=False)):
-            self._first_ops.append(len(specs))
+    def _specs(self) -> list[OpSpec]:
+        """The ops in the order of forward; also where each layer ends among them."""
+        specs: list[OpSpec] = []
+        self._last_ops: list[int] = []
+        for i, (linear, activation) in enumerate(
+            zip(self.linear_layers, self.activations, strict=True)
+        ):
+            n_in, n_out = linear.W.shape
             specs.append(OpSpec(AFFINE, n_in, n_out))
             if i < self.num_bn_layers:
                 bn = self.bn_layers[i]
                 specs.append(OpSpec(BATCHNORM, n_out, n_out, settings=(bn.eps, bn.alpha)))
-            activation = self.activations[i]
             settings = tuple(activation.settings.values())
             specs.append(OpSpec(ACTIVATION, n_out, n_out, activation.code, settings))
             self._last_ops.append(len(specs) - 1)
@@ -141,54 +150,79 @@ class MLP:
     def _bind_layers(self) -> None:
         """Put the layers' values in the flat vectors, and make the layers views of them."""
         plan, memory = self._plan, self._memory
-        shifts = {"": 0, "d": plan.gradients_at, "momentum_": plan.velocity_at}
+        linears, bns = iter(self.linear_layers), iter(self.bn_layers)
+        gradients, velocity = plan.gradients_at, plan.velocity_at
 
         def view(start: int, rows: int, columns: int) -> Array:
             return memory[start : start + rows * columns].reshape(rows, columns)
 
-        linears, bns = iter(self.linear_layers), iter(self.bn_layers)
         for i, spec in enumerate(plan.specs):
-            memory[plan.settings[i] :][: len(spec.settings)] = spec.settings
             n_in, n_out = spec.width_in, spec.width_out
             dx = self._reader(i, DX, WIDTH_IN)
             if spec.kind == AFFINE:
                 w, b = plan.parameters[i]
-                views = {p + "W": view(s + w, n_in, n_out) for p, s in shifts.items()}
-                views |= {p + "b": view(s + b, 1, n_out) for p, s in shifts.items()}
-                next(linears).bind(dx, **views)
+                views = {}
+                for prefix, shift in ("", 0), ("d", gradients), ("momentum_", velocity):
+                    views[prefix + "W"] = view(shift + w, n_in, n_out)
+                    views[prefix + "b"] = view(shift + b, 1, n_out)
+                next(linears).bind(dx, self._parameters_changed, views)
             elif spec.kind == BATCHNORM:
-                gamma, beta = (view(start, 1, n_out) for start in plan.parameters[i])
-                mean, var = (view(start, 1, n_out) for start in plan.running[i])
-                dgamma, dbeta = (
-                    view(plan.gradients_at + start, 1, n_out) for start in plan.parameters[i]
-                )
-                next(bns).bind(dx, gamma=gamma, beta=beta, dgamma=dgamma, dbeta=dbeta,
-                               running_mean=mean, running_var=var)
+                places = dict(zip(("gamma", "beta"), plan.parameters[i], strict=True))
+                places |= {f"d{name}": gradients + start for name, start in places.items()}
+                places |= zip(("running_mean", "running_var"), plan.running[i], strict=True)
+                views = {name: view(start, 1, n_out) for name, start in places.items()}
+                views["settings"] = view(plan.settings[i], 1, 2)
+                next(bns).bind(dx, self._parameters_changed, views)
+            else:
+                memory[plan.settings[i] :][: len(spec.settings)] = spec.settings
         for activation, i in zip(self.activations, self._last_ops, strict=True):
             activation.bind(self._reader(i, X, WIDTH_IN), self._reader(i, Y, WIDTH_OUT))
 
-    def _reader(self, op: int, column: int, width: int) -> Callable[[], Array | None]:
+    def _parameters_changed(self) -> None:
+        self._can_backward = False
+
+    def _reader(self, op: int, column: int, width: int) -> Reader:
         """A function that copies an array of the last batch out of the arena, if it is there."""
 
         def read() -> Array | None:
             if self._rows is None or (column in (DX, DY) and not self._has_gradients):
                 return None
-            start, size = self._table[1 + op, column], self._rows * self._table[1 + op, width]
-            return self._arena[start : start + size].reshape(self._rows, -1).copy()
+            rows, columns = self._rows, self._table[1 + op, width]
+            start = self._table[1 + op, column]
+            return self._arena[start : start + rows * columns].reshape(rows, columns).copy()
 
         return read
 
-    def _set_capacity(self, rows: int) -> None:
-        """Make room for batches of `rows` rows. What the arena held is gone."""
-        training = self.train_mode if hasattr(self, "_table") else True
-        self._capacity = rows
-        self._table, size = self._plan.table(rows, mean_reduction=self.reduction == "mean")
-        self._table[0, TRAINING] = training
-        self._arena = aligned_zeros(size, self.dtype)
+    def _make_room(self, rows: int, training: bool) -> None:
+        """An arena for batches of up to `rows` rows. What the old one held is gone.
+
+        Nothing changes before the memory is there: a batch too large leaves things as they were.
+        """
+        table, size = self._plan.table(rows, mean_reduction=self.reduction == "mean")
+        table[0, TRAINING] = training
+        arena = aligned_zeros(size, self.dtype)
+        self._table, self._arena, self._capacity = table, arena, rows
         self._rows: int | None = None  # of the last forward
         self._can_backward = self._has_gradients = False
 
+    def __reduce__(self) -> Any:
+        """A copy or a pickle is a network of its own, with the same memory."""
+        first, *hiddens, last = self._widths
+        arguments = {
+            "input_size": first, "output_size": last, "hiddens": hiddens,
+            "activations": [activation.fresh() for activation in self.activations],
+            "weight_init_fn": "zeros", "criterion": self.criterion.name,
+            "num_bn_layers": self.num_bn_layers, "dtype": self.dtype.name,
+            "reduction": self.reduction,
+        }  # fmt: skip
+        return restore, (arguments, self._memory.copy(), self.train_mode)
+
     # ------------------------------------------------------------------ settings and vectors
+
+    @property
+    def reduction(self) -> str:
+        """"mean" or "sum"; fixed when the network is made."""
+        return self._reduction
 
     @property
     def params(self) -> Array:
@@ -197,6 +231,7 @@ class MLP:
     @params.setter
     def params(self, values: Any) -> None:
         self._assign("params", self.params, values)
+        self._parameters_changed()
 
     @property
     def grads(self) -> Array:
@@ -219,7 +254,8 @@ class MLP:
     @lr.setter
     def lr(self, value: float) -> None:
         checked = OPS["momentum"].hyper["lr"].check("MLP: lr", value)
-        self._memory[self._plan.settings_at + LEARNING_RATE] = checked
+        place = self._plan.settings_at + LEARNING_RATE
+        self._memory[place] = fits("MLP: lr", checked, self.dtype)
 
     @property
     def momentum(self) -> float:
@@ -322,13 +358,15 @@ class MLP:
     def total_loss(self, labels: Any) -> float:
         """The sum over the last batch of each sample's loss."""
         output = self._last_output("total_loss")
-        kind, classes, targets = self._arranged(self._check_labels("total_loss", labels, len(output)))
-        return float(self.criterion.forward(output, classes if kind == SOFTMAX_LABELS else targets).sum())
+        classes, targets, kind = self._check_labels("total_loss", labels, len(output))
+        op = OPS[self.criterion.name]
+        losses = op.value(output, classes if kind == SOFTMAX_LABELS else targets)[0]
+        return float(losses.sum(dtype=np.float64))
 
     def error(self, labels: Any) -> int:
         """How many samples of the last batch have their largest output in the wrong place."""
         output = self._last_output("error")
-        kind, classes, targets = self._arranged(self._check_labels("error", labels, len(output)))
+        classes, targets, kind = self._check_labels("error", labels, len(output))
         truth = classes if kind == SOFTMAX_LABELS else targets.argmax(axis=1)
         return int((output.argmax(axis=1) != truth).sum())
 
@@ -339,7 +377,7 @@ class MLP:
         return output
 
     def __repr__(self) -> str:
-        widths = [layer.W.shape[0] for layer in self.linear_layers] + [self._no_targets.shape[1]]
+        widths = self._widths
         names = ", ".join(activation.name for activation in self.activations)
         return (f"<MLP {'-'.join(map(str, widths))}, {names}, {self.num_bn_layers} batchnorm, "
                 f"{self.dtype}, {self._plan.n_parameters} parameters>")
@@ -349,7 +387,7 @@ class MLP:
     def _check_batch(self, method: str, x: Any) -> Array:
         where = f"MLP.{method}: x"
         x = to_floats(where, x, self.dtype)
-        width = self._table[1, WIDTH_IN]
+        width = self._widths[0]
         if x.ndim != 2 or x.shape[1] != width:
             raise ValueError(f"{where} has shape {x.shape}, expected (N, {width})")
         if len(x) == 1 and self.bn and self.train_mode:
@@ -359,8 +397,8 @@ class MLP:
 
     def _check_labels(self, method: str, labels: Any, n: int | None) -> tuple[Array, Array, int]:
         """The engine's labels, targets and kind of loss."""
-        where, m = f"MLP.{method}: labels", self._no_targets.shape[1]
-        is_classes = self.criterion.name == "softmax_cross_entropy" and np.ndim(labels) == 1
+        where, m = f"MLP.{method}: labels", self._widths[-1]
+        is_classes = self.criterion.name == "softmax_cross_entropy" and rank(labels) == 1
         if is_classes:
             classes = to_labels(where, labels)
             if len(classes) != n:
@@ -377,43 +415,26 @@ class MLP:
 
     def _reserve(self, x: Array) -> None:
         if len(x) > self._capacity:
-            self._set_capacity(len(x))
+            self._make_room(len(x), self.train_mode)
         self._rows = len(x)
         self._can_backward = self._has_gradients = False
+
+
+def restore(arguments: dict[str, Any], memory: Array, training: bool) -> MLP:
+    """A network from its pickle."""
+    net = MLP(**arguments)
+    net._memory[:] = memory
+    net._set_mode(training)
+    return net
 
 
 # ------------------------------------------------------------------ arguments of the constructor
 
 
-def as_sequence(name: str, value: Any) -> list[Any]:
-    if isinstance(value, str) or not hasattr(value, "__iter__"):
-        raise TypeError(f"MLP: {name} is {value!r}, expected a sequence")
-    return list(value)
-
-
-def whole(name: str, value: Any, low: int, high: int | None = None) -> int:
-    """`value` as an int in [low, high]."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"MLP: {name} is {value!r}, expected a whole number")
-    if value < low or (high is not None and value > high):
-        bound = f"at least {low}" if high is None else f"from {low} to {high}"
-        raise ValueError(f"MLP: {name} is {value}, expected {bound}")
-    return int(value)
-
-
-def as_dtype(value: Any) -> np.dtype:
-    try:
-        dtype = np.dtype(value)
-    except TypeError:
-        dtype = None
-    if dtype not in DTYPES:
-        raise TypeError(f"MLP: dtype is {value!r}, expected float32 or float64")
-    return dtype
-
-
 def as_criterion(value: Any) -> Criterion:
-    if isinstance(value, Criterion):
-        return value
+    """A criterion by name, or one of ours: the engine runs no other."""
+    if type(value) in CRITERIA.values():
+        return type(value)()
     if not isinstance(value, str):
         raise TypeError(f"MLP: criterion is {value!r}, expected one of {', '.join(CRITERIA)}")
     return CRITERIA[by_name("MLP: criterion", value, CRITERIA)]()
@@ -422,49 +443,38 @@ def as_criterion(value: Any) -> Criterion:
 def as_activations(value: Any, nlayers: int) -> list[Activation]:
     """One activation for each layer, each an object of the network's own."""
     if isinstance(value, str):
-        value = [value] * (nlayers - 1) + ["identity"]
-    given = as_sequence("activations", value)
+        return [as_activation("", value) for _ in range(nlayers - 1)] + [Activation("identity")]
+    given = as_sequence("MLP: activations", value)
     if len(given) != nlayers:
         raise ValueError(f"MLP: activations has {len(given)} entries, expected {nlayers}: one for "
                          "each hidden layer and one for the output")
-    return [as_activation(i, activation) for i, activation in enumerate(given)]
+    return [as_activation(f"[{i}]", activation) for i, activation in enumerate(given)]
 
 
-def as_activation(i: int, value: Any) -> Activation:
-    if isinstance(value, Activation):
-        return value.copy()
-    if not isinstance(value, str):
-        raise TypeError(f"MLP: activations[{i}] is {value!r}, expected a name or an Activation")
-    return Activation(value)
+def as_activation(index: str, value: Any) -> Activation:
+    where = f"MLP: activations{index}"
+    if isinstance(value, str):
+        return Activation(by_name(where, value, ACTIVATION_CODES))
+    kind = type(value)
+    ours = isinstance(value, Activation) and kind.forward is Activation.forward
+    if not ours or kind.derivative is not Activation.derivative:
+        raise TypeError(f"{where} is {value!r}, expected a name or an activation of this library: "
+                        "the compiled engine runs no other")
+    return value.fresh()
 
 
 def as_weight_init(
     value: Any, activations: list[Activation], rng: np.random.Generator
-) -> Callable[[int, int, int], Any]:
-    """A function of (layer, in, out) that gives the first weights."""
+) -> Callable[[int], Callable[[int, int], Any]]:
+    """For each layer, by its number, the function of (in, out) that gives its first weights."""
     if callable(value):
-        return lambda i, n_in, n_out: value(n_in, n_out)
+        return lambda i: value
     if value is None:
-        return lambda i, n_in, n_out: default_initializer(activations[i].name)(rng, n_in, n_out)
+        return lambda i: lambda n_in, n_out: default_initializer(activations[i].name)(
+            rng, n_in, n_out
+        )
     if not isinstance(value, str):
         raise TypeError(f"MLP: weight_init_fn is {value!r}, expected a function of (in, out) or "
                         f"one of {', '.join(INITIALIZERS)}")
     initializer = INITIALIZERS[by_name("MLP: weight_init_fn", value, INITIALIZERS)]
-    return lambda i, n_in, n_out: initializer(rng, n_in, n_out)
-
-
-def initial_linear(
-    i: int, n_in: int, n_out: int, weights: Callable[[int, int, int], Any],
-    biases: Callable[[int], Any] | None, dtype: np.dtype,
-) -> Linear:
-    if biases is not None and not callable(biases):
-        raise TypeError(f"MLP: bias_init_fn is {biases!r}, expected a function of (out)")
-
-    def cast(value: Any) -> Array:
-        """The network's dtype: a user's function need not know it."""
-        return to_array(f"MLP: initial value of layer {i}", value, "fiub", "an array").astype(dtype)
-
-    return Linear(
-        n_in, n_out, lambda a, b: cast(weights(i, a, b)),
-        None if biases is None else lambda out: cast(biases(out)), dtype,
-    )
+    return lambda i: lambda n_in, n_out: initializer(rng, n_in, n_out)

@@ -33,10 +33,43 @@ def test_integers_booleans_and_lists_are_converted_once():
 
 
 def test_integers_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="relu_forward: x holds integers that float64 cannot"):
+    with pytest.raises(ValueError, match="relu_forward: x holds numbers that float64 cannot"):
         kernels.relu_forward(np.array([2**53 + 1]))
     with pytest.raises(ValueError, match="float32 cannot represent"):
         kernels.mse_forward(np.zeros((1, 1), np.float32), np.array([[2**24 + 1]]))
+    with pytest.raises(ValueError, match="float32 cannot represent"):
+        kernels.mse_forward(np.zeros((1, 1), np.float32), [[1e300]])
+    assert kernels.relu_forward(np.array([2**60, -(2**63)])).tolist() == [2.0**60, 0]
+    for wrong in (1e300, 10**400):
+        with pytest.raises(ValueError, match="gradient_descent_update: lr is"):
+            kernels.gradient_descent_update(*np.ones((2, 3), np.float32), wrong)
+
+
+def test_rows_of_unequal_length_are_refused():
+    for call in (
+        lambda: kernels.softmax_cross_entropy_forward(np.zeros((2, 2)), [[1], [1, 2]]),
+        lambda: kernels.softmax_cross_entropy_forward([[1], [1, 2]], [0, 1]),
+    ):
+        with pytest.raises(TypeError, match="softmax_cross_entropy_forward: (z|labels) is not an"):
+            call()
+
+
+def test_a_kernel_without_an_op_says_so():
+    bare = kernels.kernel(lambda x, y: None)
+    with pytest.raises(TypeError, match="no Op declares this kernel yet"):
+        bare(1)
+
+
+def test_momentum_reads_before_it_writes():
+    w = np.arange(4.0)
+    w_next, v_next = kernels.momentum_update(w, np.ones(4), np.full(4, 5.0), 0.1, 0.9,
+                                             velocity_next=w)
+    np.testing.assert_allclose(w_next, np.arange(4) + 4.4)
+    assert v_next is w
+
+
+def test_ops_are_pickled_by_name():
+    assert pickle.loads(pickle.dumps(OPS["relu"])) is OPS["relu"]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -106,8 +139,8 @@ def test_wrong_outputs_are_refused_and_left_alone(affine):
     cases = [
         (ValueError, "y has shape", np.full((5, 4), 7.0)),
         (ValueError, "y has shape", np.full(20, 7.0)),
-        (TypeError, "y is float32, expected an array of float64", good.astype(np.float32)),
-        (TypeError, "y is list", good.tolist()),
+        (TypeError, "y has dtype float32, expected float64", good.astype(np.float32)),
+        (TypeError, "y is a list", good.tolist()),
         (ValueError, "y is read-only", read_only),
         (TypeError, "y has strides", np.full((5, 4), 7.0).T),
     ]

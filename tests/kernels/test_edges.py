@@ -162,6 +162,16 @@ def test_cross_entropy_at_huge_logits(dtype):
     np.testing.assert_array_equal(again[:2], loss[:2])
 
 
+def test_cross_entropy_keeps_its_digits(dtype):
+    """Small losses, and differences of large logits."""
+    z = np.array([[1000, 998], [10000, 9997], [20, 0], [30, 0], [-5, 3]], dtype)
+    exact = [mpmath.log1p(mpmath.exp(float(b) - float(a))) for a, b in z]
+    targets = np.tile(np.array([1, 0], dtype), (5, 1))
+    for labels in (np.zeros(5, int), targets):
+        loss, _ = OPS["softmax_cross_entropy"].forward(z, labels)
+        np.testing.assert_allclose(loss, np.array(exact, float), rtol=8 * np.finfo(dtype).eps)
+
+
 def test_batchnorm_variance_survives_a_large_mean(dtype, rng):
     x = (rng.standard_normal((257, 3)) + 1e4).astype(dtype)
     gamma, beta = np.ones(3, dtype), np.zeros(3, dtype)

@@ -1,0 +1,142 @@
+"""The command line: what it prints, where, and its exit status."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gradcheck import __main__ as cli
+from gradcheck.__main__ import main
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_main_job(capsys):
+    assert main([]) == 0
+    out = capsys.readouterr().out
+    assert "180 of 180 published numbers reproduced" in out
+    assert "operations: 30 of 30 pass" in out
+    assert "networks: 40 of 40 pass" in out
+    assert out.rstrip().endswith("all pass")
+
+
+def test_the_toy_as_text(capsys):
+    assert main(["toy"]) == 0
+    out = capsys.readouterr().out
+    assert "captions in reverse order" in out
+    assert "= dW2                       [[-37665, -22103, -37541]" in out
+    assert out.rstrip().endswith("180 of 180 published numbers match: pass")
+    for case in ("single input", "batch row 1", "batch row 2", "batch row 3"):
+        assert f"{case}: input" in out
+
+
+def test_the_toy_as_json(capsys):
+    assert main(["toy", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert {k: document[k] for k in ("schema", "published", "matched", "mismatches")} == {
+        "schema": 1, "published": 180, "matched": 180, "mismatches": []}
+    assert document["cases"]["single input"]["dW3"]["computed"] == [
+        [-21032, -352], [-29397, -492], [-35133, -588]]
+
+
+def test_a_variant_says_how_it_is_judged(capsys):
+    assert main(["toy", "--activation", "sigmoid", "--batchnorm", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "Nothing is published for this: values are judged by a NumPy reference and by" in out
+    assert "by differences: 11 of 11 arrays confirmed" in out
+    assert main(["toy", "--activation", "tanh", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["published"] == 0
+    assert document["judged_by"] == "NumPy reference and differences"
+    assert document["matched"] == document["expected"] == 180
+
+
+def test_everything_as_json(capsys):
+    assert main(["--json", "--seed", "3"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["schema"] == 1
+    assert document["seed"] == 3
+    assert document["toy"]["matched"] == 180
+    assert document["operations"]["verdict"] == document["networks"]["verdict"] == "pass"
+
+
+@pytest.mark.parametrize("command", ["ops", "networks"])
+def test_one_suite_alone(command, capsys):
+    assert main([command, "--seed", "1"]) == 0
+    assert "all pass" in capsys.readouterr().out
+
+
+def test_a_mistake_gives_exit_status_1(capsys):
+    assert main(["toy", "--target", "tests.gradcheck.homework:TransposedMLP"]) == 1
+    out = capsys.readouterr().out
+    assert "! dW2" in out
+    assert "156 of 180 published numbers match: fail" in out
+    assert main(["toy", "--json", "--target", "tests.gradcheck.homework:TransposedMLP"]) == 1
+    mismatches = json.loads(capsys.readouterr().out)["mismatches"]
+    assert len(mismatches) == 24
+    assert mismatches[0]["quantity"] == "dW2"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["toy", "--activation", "swish"], ["toy", "--batchnorm", "4"],
+                  ["--seed", "x"], ["ops", "--target", "a:b"]],
+)  # fmt: skip
+def test_usage_gives_exit_status_2(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_a_target_that_cannot_be_gives_exit_status_2(capsys):
+    assert main(["toy", "--target", "no_such_module:MLP"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "cannot import 'no_such_module'" in captured.err
+
+
+def test_an_interrupt_gives_exit_status_130(monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "run_toy", interrupted)
+    assert main(["toy"]) == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+@pytest.mark.compiled
+def test_ctrl_c_on_the_process():
+    process = subprocess.Popen([sys.executable, "-m", "gradcheck"], cwd=ROOT, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert "180 of 180" in process.stdout.readline()
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+
+
+@pytest.mark.compiled
+def test_a_cold_cache_says_what_it_waits_for(tmp_path):
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "gradcheck", "toy", "--json"], cwd=ROOT, text=True,
+        capture_output=True, check=True, timeout=300,
+        env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
+    )  # fmt: skip
+    cold = time.perf_counter() - start
+    assert json.loads(done.stdout)["matched"] == 180
+    assert done.stderr.startswith("compiling the kernels: the first run only")
+    assert "functions within" in done.stderr
+    assert cold < 120  # a loaded machine; what it takes on an idle one is in bench/
+
+
+def test_gradcheck_imports_numpy_alone():
+    code = ("import sys; import gradcheck, gradcheck.__main__; "
+            "sys.exit(any(m in sys.modules for m in ('numba', 'kernels', 'mlp')))")
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
