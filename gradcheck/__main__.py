@@ -12,7 +12,7 @@ from gradcheck.course import ACTIVATION_CLASSES, TargetError
 from gradcheck.report import SCHEMA, suite_json, suite_text, toy_json, toy_text
 from gradcheck.suite import NETWORK_TARGET, check_networks, check_operations
 from gradcheck.toycheck import run_toy
-from gradcheck.verdict import PASS
+from gradcheck.verdict import FAIL, PASS
 
 ALL_PASS, SOMETHING_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -43,8 +43,16 @@ def add_common(command: argparse.ArgumentParser, default: object = None) -> None
     suppress = default is argparse.SUPPRESS
     command.add_argument("--json", action="store_true", help="print JSON instead of text",
                          **({"default": default} if suppress else {}))
-    command.add_argument("--seed", type=int, metavar="S", help="seed of every random draw (0)",
+    command.add_argument("--seed", type=seed, metavar="S", help="seed of every random draw (0)",
                          default=default if suppress else 0)
+
+
+def seed(text: str) -> int:
+    """A whole number from 0 on."""
+    value = int(text)
+    if value < 0:
+        raise ValueError(text)
+    return value
 
 
 class CompileNotice(logging.Handler):
@@ -54,7 +62,8 @@ class CompileNotice(logging.Handler):
         super().__init__()
         self.count = 0
         self.start = 0.0
-        self.is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        has_terminal = sys.stderr is not None and sys.stderr.isatty()
+        self.is_terminal = has_terminal and os.environ.get("TERM") != "dumb"
 
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
@@ -77,8 +86,9 @@ class CompileNotice(logging.Handler):
 
     @staticmethod
     def write(text: str) -> None:
-        sys.stderr.write(text)
-        sys.stderr.flush()
+        if sys.stderr is not None:
+            sys.stderr.write(text)
+            sys.stderr.flush()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -89,13 +99,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     log.addHandler(notice)
     log.setLevel(logging.INFO)
     try:
-        return run(options, notice)
+        status = run(options, notice)
+        sys.stdout.flush()
+        return status
     except TargetError as error:
-        print(f"gradcheck: {error}", file=sys.stderr)
+        notice.write(f"gradcheck: {error}\n")
         return USAGE
     except KeyboardInterrupt:
-        print("gradcheck: interrupted", file=sys.stderr)
+        notice.write("gradcheck: interrupted\n")
         return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; the interpreter must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return SOMETHING_FAILED
     finally:
         log.removeHandler(notice)
 
@@ -105,7 +121,7 @@ def run(options: argparse.Namespace, notice: CompileNotice) -> int:
     if command == "toy":
         result = run_toy(options.target, options.activation, options.batchnorm, options.seed)
         notice.done()
-        print(json.dumps(toy_json(result), indent=2) if options.json else toy_text(result))
+        print(json.dumps(toy_json(result), indent=2, allow_nan=False) if options.json else toy_text(result))
         return ALL_PASS if result.verdict == PASS else SOMETHING_FAILED
 
     document: dict[str, object] = {"schema": SCHEMA, "seed": options.seed}
@@ -132,7 +148,7 @@ def run(options: argparse.Namespace, notice: CompileNotice) -> int:
                 print(text, flush=True)
     passed = all(verdict == PASS for verdict in verdicts)
     if options.json:
-        print(json.dumps(document | {"verdict": PASS if passed else "fail"}, indent=2))
+        print(json.dumps(document | {"verdict": PASS if passed else FAIL}, indent=2, allow_nan=False))
     else:
         print("all pass" if passed else "NOT all pass")
     return ALL_PASS if passed else SOMETHING_FAILED

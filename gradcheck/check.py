@@ -17,7 +17,7 @@ from gradcheck.verdict import FAIL, INCONCLUSIVE, Finding, Report
 Array = np.ndarray
 
 JITTERS = 3
-"""How often the gradient is computed again at inputs moved by about one unit in the last
+"""How often the gradient is computed again at inputs moved by one unit in the last
 place: how much it moves is how much rounding may have moved it."""
 
 
@@ -138,9 +138,9 @@ def nonlinearity(
 
 
 def jitter(arrays: Sequence[Array], rng: np.random.Generator) -> list[Array]:
-    """The arrays, floating ones moved by up to one unit in the last place; zeros stay."""
+    """The arrays, every floating entry moved by one unit in the last place; zeros stay."""
     return [
-        a * (1 + rng.uniform(-1, 1, a.shape) * np.finfo(a.dtype).eps).astype(a.dtype)
+        np.where(a == 0, a, np.nextafter(a, rng.choice([-np.inf, np.inf], a.shape).astype(a.dtype)))
         if a.dtype.kind == "f" else a.copy()
         for a in arrays
     ]  # fmt: skip

@@ -6,7 +6,11 @@ knows whose it is. Beside the class, its module must offer the activations and t
 """
 
 import importlib
+import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +20,8 @@ from gradcheck import toy
 Array = np.ndarray
 
 ACTIVATION_CLASSES = {"relu": "ReLU", "sigmoid": "Sigmoid", "tanh": "Tanh"}
+HERE = Path(__file__).parent
+
 METHODS = ("forward", "backward", "zero_grads")
 
 
@@ -26,15 +32,32 @@ class TargetError(ValueError):
 def load(target: str) -> Any:
     """The object that `module:attribute` names."""
     module_name, colon, attribute = target.partition(":")
-    if not (module_name and colon and attribute):
+    if not (module_name and colon and attribute) or module_name.startswith("."):
         raise TargetError(f"target is {target!r}, expected module:attribute")
-    try:
+    with theirs(target, f"importing {module_name!r}"):
         module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise TargetError(f"target {target}: cannot import {error.name!r}") from error
     if not hasattr(module, attribute):
         raise TargetError(f"target {target}: module {module_name!r} has no {attribute!r}")
     return getattr(module, attribute)
+
+
+@contextmanager
+def theirs(target: str, stage: str) -> Iterator[None]:
+    """Runs code of the target; what it raises becomes one clear error with its place.
+
+    What it prints goes to stderr: stdout is for results.
+    """
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    except (TargetError, KeyboardInterrupt):
+        raise
+    except (Exception, SystemExit) as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        place = next((f" ({f.filename}:{f.lineno})" for f in reversed(frames)
+                      if Path(f.filename).parent != HERE and "importlib" not in f.filename), "")
+        name = type(error).__name__
+        raise TargetError(f"target {target}: {stage} raised {name}: {error}{place}") from error
 
 
 def companion(target: str, name: str) -> Any:

@@ -8,7 +8,8 @@ least is the answer, and that error, times a safety factor, is its bar.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -31,6 +32,9 @@ KINK_PERSISTENCE = 0.75
 """Halving h halves the gap between one-sided slopes if it comes from curvature, and leaves it
 if it comes from a kink: more than this share must be left, and not much more than all."""
 
+KINK_RUNGS = 6
+"""Over so many rungs the gap must stay; that of noise would do so by chance over two."""
+
 KINK_RUNG = 5
 """Which rung of the finest ladder the slopes on both sides of a kink are read from."""
 
@@ -44,16 +48,23 @@ class Estimate:
     kink : at a kink, the least and the greatest sum that one-sided slopes of the outputs can
         make; None where there is none.
     outputs_moved : how many outputs depend on what was varied.
+    is_flat : no output changed at the steps that this comes from.
+    rivals : what ladders of other steps said that contradicts it.
     """
 
     value: float
     error_bar: float
     kink: tuple[float, float] | None = None
     outputs_moved: int = 0
+    is_flat: bool = False
+    rivals: tuple["Estimate", ...] = ()
 
     @property
     def is_finite(self) -> bool:
         return bool(np.isfinite(self.value) and np.isfinite(self.error_bar))
+
+    def contradicts(self, other: "Estimate") -> bool:
+        return bool(abs(self.value - other.value) > self.error_bar + other.error_bar)
 
 
 UNKNOWN = Estimate(np.nan, np.inf)
@@ -67,6 +78,10 @@ class Rung:
     slope: float
     low: float
     high: float
+
+    @property
+    def is_flat(self) -> bool:
+        return self.low == self.high == 0
 
 
 class Line:
@@ -117,7 +132,7 @@ class Line:
 def directional_derivative(
     function: Callable[[float], Array],
     cotangent: Array,
-    scale: float,
+    scales: tuple[float, ...],
     enough: float = 0.0,
     epsilon: float = float(np.finfo(np.float64).eps),
     argument: float = 0.0,
@@ -127,7 +142,8 @@ def directional_derivative(
     Parameters
     ----------
     function : t to an array.
-    scale : the size of t at which the function may be expected to change shape.
+    scales : the sizes of t at which the function may be expected to change shape, the
+        largest first; each has a ladder, and finer ones follow below the first.
     enough : stop at the first ladder whose bar is at most this.
     epsilon : relative rounding error of the arithmetic inside the function.
     argument : the size of what t is added to; its rounding moves t by epsilon times this.
@@ -135,26 +151,34 @@ def directional_derivative(
     line = Line(function, cotangent, epsilon)
     if not np.isfinite(line.centre).all():
         return UNKNOWN
-    confirmations = [rung for step in CONFIRMATIONS if (rung := line.rung(step * scale))]
-    best = UNKNOWN
-    for first in FIRST_STEPS:
-        rungs = ladder(line, first * scale)
+    confirmations = [rung for step in CONFIRMATIONS if (rung := line.rung(step * scales[0]))]
+    coarse, *finer_steps = FIRST_STEPS
+    firsts = [coarse * scale for scale in scales] + [step * scales[0] for step in finer_steps]
+    found: list[Estimate] = []
+    for first in sorted(firsts, reverse=True):
+        rungs = ladder(line, first)
         if len(rungs) < 3:
             continue
-        finer = [rung for rung in confirmations if rung.h < rungs[-1].h]
-        if kink := read_kink(line, rungs):
-            estimate = kink
-        else:
-            estimate = extrapolate(line, rungs, finer, argument)
-        # A kink seen from afar may turn out to lie beside the point, but not the reverse.
-        was_kink, is_kink = best.kink is not None, estimate.kink is not None
-        if was_kink or (not is_kink and estimate.error_bar < best.error_bar) or (
-            is_kink and not best.is_finite
-        ):
-            best = estimate
-        if best.error_bar <= enough and best.kink is None:
+        below = [rung for rung in confirmations if rung.h < rungs[-1].h]
+        found.append(read_kink(line, rungs) or extrapolate(line, rungs, below, argument))
+        if found[-1].kink is None and found[-1].error_bar <= enough:
             break
-    return best
+    return most_certain(found)
+
+
+def most_certain(found: list[Estimate]) -> Estimate:
+    """The estimate with the least bar, and beside it those that contradict it.
+
+    A kink seen at the finest steps is one. Seen only from afar, it lies beside the point.
+    """
+    if not found:
+        return UNKNOWN
+    if found[-1].kink is not None:
+        return found[-1]
+    smooth = [estimate for estimate in found if estimate.kink is None]
+    best = min(smooth, key=lambda estimate: estimate.error_bar)
+    rivals = tuple(other for other in smooth if other.contradicts(best))
+    return replace(best, rivals=rivals)
 
 
 def ladder(line: Line, first: float) -> list[Rung]:
@@ -175,7 +199,8 @@ def extrapolate(line: Line, rungs: list[Rung], finer: list[Rung], argument: floa
         if not needed > noise:
             break
         noise = needed
-    return Estimate(value, SAFETY * error, None, int(line.moved.sum()))
+    is_flat = all(rung.is_flat for rung in rungs)
+    return Estimate(value, SAFETY * error, None, int(line.moved.sum()), is_flat)
 
 
 def richardson(
@@ -210,11 +235,11 @@ def richardson(
 
 def read_kink(line: Line, rungs: list[Rung]) -> Estimate | None:
     """The slopes on both sides of t = 0 if they differ for good, else None."""
-    wide, middle, narrow = (rung.high - rung.low for rung in rungs[-3:])
+    gaps = [rung.high - rung.low for rung in rungs[-KINK_RUNGS:]]
     rounding = line.epsilon * float(abs(line.weights * line.centre)[line.moved].sum())
-    if not narrow > 16 * rounding / rungs[-1].h:
+    if not gaps[-1] > 16 * rounding / rungs[-1].h:
         return None
-    for gap, before in (narrow, middle), (middle, wide):
+    for before, gap in pairwise(gaps):
         if not KINK_PERSISTENCE * before < gap < before / KINK_PERSISTENCE:
             return None
     rung = rungs[min(KINK_RUNG, len(rungs) - 1)]

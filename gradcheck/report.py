@@ -7,7 +7,7 @@ import numpy as np
 
 from gradcheck import toy
 from gradcheck.toycheck import Row, ToyResult
-from gradcheck.verdict import PASS, Report, worst
+from gradcheck.verdict import INCONCLUSIVE, PASS, Report, json_array, worst
 
 SCHEMA = 1
 """Version of the JSON; it grows when a key changes its meaning or goes."""
@@ -18,8 +18,8 @@ def toy_json(result: ToyResult) -> dict[str, Any]:
     cases: dict[str, dict[str, Any]] = {}
     for row in result.rows:
         cases.setdefault(row.case, {})[row.quantity] = {
-            "computed": row.computed.tolist(),
-            "expected": row.expected.tolist(),
+            "computed": json_array(row.computed),
+            "expected": json_array(row.expected),
             "error_bar": row.error_bar,
             **({"convention": row.scale} if row.scale else {}),
         }
@@ -62,6 +62,9 @@ def toy_text(result: ToyResult) -> str:
             if report.title == case:
                 lines += difference_lines(report)
     label = "published numbers match" if result.is_published else "numbers match the reference"
+    untold = sum(f.verdict == INCONCLUSIVE for r in result.differences for f in r.findings)
+    if untold:
+        label += f", differences cannot tell for {untold} arrays"
     return "\n".join([*lines, "", f"{result.matched} of {result.expected} {label}: {result.verdict}"])
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from gradcheck import reference, toy
-from gradcheck.course import build_toy, forward_backward
+from gradcheck.course import build_toy, forward_backward, theirs
 from gradcheck.network import check_network
-from gradcheck.verdict import FAIL, PASS, Report
+from gradcheck.verdict import FAIL, PASS, Report, json_number
 
 Array = np.ndarray
 
@@ -66,13 +66,13 @@ class ToyResult:
         for row in self.rows:
             for index in np.argwhere(~row.holds):
                 same = row.computed.size == row.expected.size
-                computed = row.computed.reshape(row.expected.shape) if same else None
+                computed = row.computed.reshape(row.expected.shape) if same else row.expected
                 found.append({
                     "case": row.case,
                     "quantity": row.quantity,
                     "index": [int(i) for i in index],
                     "expected": float(row.expected[tuple(index)]),
-                    "computed": float(computed[tuple(index)]) if computed is not None else None,
+                    "computed": json_number(computed[tuple(index)]) if same else None,
                     "shape": list(row.computed.shape),
                 })
         return found
@@ -88,7 +88,8 @@ def run_toy(
     since a single sample has no variance.
     """
     is_published = activation == "relu" and batchnorm == 0
-    net = build_toy(target, activation, batchnorm)
+    with theirs(target, "making the network"):
+        net = build_toy(target, activation, batchnorm)
     rows: list[Row] = []
     differences: list[Report] = []
     if batchnorm:
@@ -96,13 +97,15 @@ def run_toy(
     else:
         cases = [(name, s.x, s.target, s.published) for name, s in toy.CASES]
     for case, x, target_rows, published in cases:
-        found = forward_backward(net, x, target_rows)
+        with theirs(target, "forward and backward"):
+            found = forward_backward(net, x, target_rows)
         if is_published:
             rows += [Row(case, name, found[name], value, DIGITS * float(abs(value).max()))
                      for name, value in published.items()]
         else:
             rows += reference_rows(case, found, activation, batchnorm, x, target_rows)
-            differences.append(check_network(net, x, target_rows, seed, title=case))
+            with theirs(target, "the check by differences"):
+                differences.append(check_network(net, x, target_rows, seed, title=case))
     return ToyResult(target, activation, batchnorm, is_published, tuple(rows), tuple(differences))
 
 

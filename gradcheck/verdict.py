@@ -103,7 +103,14 @@ def worst(verdicts: Iterable[str]) -> str:
 
 
 def json_number(value: float) -> float | str | None:
-    """JSON knows neither NaN nor infinity: those are spelt out; absent is null."""
+    """JSON knows neither NaN, which becomes null, nor infinities, which are spelt out."""
     if np.isnan(value):
         return None
     return float(value) if np.isfinite(value) else str(value)
+
+
+def json_array(array: Any) -> Any:
+    """An array as nested lists of JSON numbers."""
+    if np.ndim(array) == 0:
+        return json_number(float(array))
+    return [json_array(row) for row in array]
