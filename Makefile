@@ -18,16 +18,17 @@ test-jit: .venv/installed-test
 	$(RUN) -m pytest -q
 
 test-plain: .venv/installed-test
-	NUMBA_DISABLE_JIT=1 $(RUN) -m pytest -q tests/kernels tests/mlp -m "not slow and not compiled"
+	NUMBA_DISABLE_JIT=1 $(RUN) -m pytest -q tests/kernels tests/mlp
 
 test-bounds: .venv/installed-test
-	NUMBA_BOUNDSCHECK=1 $(RUN) -m pytest -q tests/bounds
+	NUMBA_BOUNDSCHECK=1 $(RUN) -m pytest -q tests/kernels/test_laws.py tests/kernels/test_edges.py \
+		tests/mlp/test_plan.py tests/mlp/test_network.py -k "not float32"
 
 test-all: .venv/installed-test
 	$(RUN) -m pytest -q --thorough
 
 bench: .venv/installed-test
-	$(RUN) -m pytest --benchmark-only -q
+	$(RUN) -m pytest --benchmark-only -q bench $(BENCH)
 
 lint: .venv/installed-lint
 	$(RUN) -m ruff check .
@@ -37,7 +38,7 @@ types: .venv/installed-lint
 	$(RUN) -m mypy
 
 contract: .venv/installed-lint
-	PYTHONPATH=. .venv/bin/python -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
+	PYTHONPATH=. $(RUN) -c 'from importlinter.cli import lint_imports_command as run; run()'
 
 wheel: .venv/installed-lint
 	rm -rf dist

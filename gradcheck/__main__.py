@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from gradcheck.course import ACTIVATION_CLASSES, TargetError
 from gradcheck.report import SCHEMA, suite_json, suite_text, toy_json, toy_text
@@ -20,31 +21,51 @@ ALL_PASS, SOMETHING_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m gradcheck",
-        description="Prove gradients: the toy's published numbers, every operation, whole networks.",
+        description="Prove gradients: the toy's numbers, every operation, whole networks.",
         epilog="Exit status: 0 all pass, 1 something does not, 2 usage, 130 interrupted.",
     )
     add_common(top)
     commands = top.add_subparsers(dest="command", metavar="command")
-    toy = commands.add_parser("toy", help="each output and gradient of the toy network, beside "
-                              "its published value")
+    toy = commands.add_parser(
+        "toy", help="each output and gradient of the toy network, beside its published value"
+    )
     add_common(toy, default=argparse.SUPPRESS)
     toy.add_argument("--activation", choices=tuple(ACTIVATION_CLASSES), default="relu")
-    toy.add_argument("--batchnorm", type=int, choices=range(4), default=0, metavar="N",
-                     help="batchnorm in the first N of the three layers; the rows are one batch")
-    toy.add_argument("--target", default=NETWORK_TARGET, metavar="MODULE:CLASS",
-                     help="an implementation with the course's interface (default %(default)s)")
+    toy.add_argument(
+        "--batchnorm",
+        type=int,
+        choices=range(4),
+        default=0,
+        metavar="N",
+        help="batchnorm in the first N of the three layers; the rows are one batch",
+    )
+    toy.add_argument(
+        "--target",
+        default=NETWORK_TARGET,
+        metavar="MODULE:CLASS",
+        help="an implementation with the course's interface (default %(default)s)",
+    )
     for name, text in (("ops", "every operation"), ("networks", "whole networks")):
         add_common(commands.add_parser(name, help=text), default=argparse.SUPPRESS)
     return top
 
 
-def add_common(command: argparse.ArgumentParser, default: object = None) -> None:
+def add_common(command: argparse.ArgumentParser, default: Any = None) -> None:
     """Options that stand before or after the command's name."""
-    suppress = default is argparse.SUPPRESS
-    command.add_argument("--json", action="store_true", help="print JSON instead of text",
-                         **({"default": default} if suppress else {}))
-    command.add_argument("--seed", type=seed, metavar="S", help="seed of every random draw (0)",
-                         default=default if suppress else 0)
+    suppressed = default is argparse.SUPPRESS
+    command.add_argument(
+        "--json",
+        action="store_true",
+        default=default if suppressed else False,
+        help="print JSON instead of text",
+    )
+    command.add_argument(
+        "--seed",
+        type=seed,
+        default=default if suppressed else 0,
+        metavar="S",
+        help="seed of every random draw (0)",
+    )
 
 
 def seed(text: str) -> int:
@@ -121,7 +142,11 @@ def run(options: argparse.Namespace, notice: CompileNotice) -> int:
     if command == "toy":
         result = run_toy(options.target, options.activation, options.batchnorm, options.seed)
         notice.done()
-        print(json.dumps(toy_json(result), indent=2, allow_nan=False) if options.json else toy_text(result))
+        print(
+            json.dumps(toy_json(result), indent=2, allow_nan=False)
+            if options.json
+            else toy_text(result)
+        )
         return ALL_PASS if result.verdict == PASS else SOMETHING_FAILED
 
     document: dict[str, object] = {"schema": SCHEMA, "seed": options.seed}
@@ -132,12 +157,15 @@ def run(options: argparse.Namespace, notice: CompileNotice) -> int:
         document["toy"] = toy_json(result)
         verdicts.append(result.verdict)
         if not options.json:
-            print(f"toy: {result.matched} of {result.expected} published numbers reproduced",
-                  flush=True)
+            print(
+                f"toy: {result.matched} of {result.expected} published numbers reproduced",
+                flush=True,
+            )
             for mismatch in result.mismatches():
                 print(f"  {mismatch}")
     for name, title, checks in (
-        ("ops", "operations", check_operations), ("networks", "networks", check_networks)
+        ("ops", "operations", check_operations),
+        ("networks", "networks", check_networks),
     ):
         if command in (None, name):
             text, reports = suite_text(title, checks(options.seed))
@@ -148,7 +176,9 @@ def run(options: argparse.Namespace, notice: CompileNotice) -> int:
                 print(text, flush=True)
     passed = all(verdict == PASS for verdict in verdicts)
     if options.json:
-        print(json.dumps(document | {"verdict": PASS if passed else FAIL}, indent=2, allow_nan=False))
+        print(
+            json.dumps(document | {"verdict": PASS if passed else FAIL}, indent=2, allow_nan=False)
+        )
     else:
         print("all pass" if passed else "NOT all pass")
     return ALL_PASS if passed else SOMETHING_FAILED

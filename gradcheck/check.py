@@ -60,8 +60,10 @@ def check(
         dy = tuple(copies(cotangents)) if is_tuple else cotangents[0].copy()
         found = as_tuple(backward(dy, *copies(arrays)))
         if len(found) != len(arrays):
-            raise ValueError(f"check: backward gives {len(found)} gradients, expected "
-                             f"{len(arrays)}, one for each input (None where there is none)")
+            raise ValueError(
+                f"check: backward gives {len(found)} gradients, expected "
+                f"{len(arrays)}, one for each input (None where there is none)"
+            )
         return [None if g is None else np.array(g) for g in found]
 
     is_tuple = isinstance(forward(*copies(inputs)), (tuple, list))
@@ -112,7 +114,9 @@ def same(a: Any, b: Any) -> bool:
 
 
 def nonlinearity(
-    gradients: list[Any], gradients_of: Callable[..., list[Any]], cotangents: list[Array],
+    gradients: list[Any],
+    gradients_of: Callable[..., list[Any]],
+    cotangents: list[Array],
     inputs: list[Array],
 ) -> list[str]:
     """For each input, how its gradient fails to be linear in the cotangent ("" if it does not).

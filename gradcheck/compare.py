@@ -112,8 +112,13 @@ def malformed(name: str, gradient: Array, shape: tuple[int, ...]) -> Finding | N
     finite = np.isfinite(gradient)
     if not finite.all():
         where = tuple(int(i) for i in np.argwhere(~finite)[0])
-        return Finding(name, FAIL, str(where), float(gradient[where]),
-                       note="the gradient is not finite, where forward is")
+        return Finding(
+            name,
+            FAIL,
+            str(where),
+            float(gradient[where]),
+            note="the gradient is not finite, where forward is",
+        )
     return None
 
 
@@ -135,8 +140,11 @@ def judge(
             # their sum.
             verdict = INCONCLUSIVE
     ratio = excess / bar if bar else (np.inf if excess else 0.0)
-    torn = [r for r in estimate.rivals
-            if estimate.is_flat or abs(probe.analytic - r.value) <= bar + r.error_bar]
+    torn = [
+        r
+        for r in estimate.rivals
+        if estimate.is_flat or abs(probe.analytic - r.value) <= bar + r.error_bar
+    ]
     if torn:
         note = f"other steps give {torn[0].value:.10g} ± {torn[0].error_bar:.2g}"
         if excess > bar or estimate.is_flat:

@@ -54,8 +54,14 @@ def theirs(target: str, stage: str) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:
         frames = traceback.extract_tb(error.__traceback__)
-        place = next((f" ({f.filename}:{f.lineno})" for f in reversed(frames)
-                      if Path(f.filename).parent != HERE and "importlib" not in f.filename), "")
+        place = next(
+            (
+                f" ({f.filename}:{f.lineno})"
+                for f in reversed(frames)
+                if Path(f.filename).parent != HERE and "importlib" not in f.filename
+            ),
+            "",
+        )
         name = type(error).__name__
         raise TargetError(f"target {target}: {stage} raised {name}: {error}{place}") from error
 

@@ -113,8 +113,12 @@ class Line:
         forward = self.weights * (plus - self.centre) / h
         backward = self.weights * (self.centre - minus) / h
         slope = float(self.weights @ (plus - minus)) / (2 * h)
-        return Rung(h, slope, float(np.minimum(forward, backward).sum()),
-                    float(np.maximum(forward, backward).sum()))
+        return Rung(
+            h,
+            slope,
+            float(np.minimum(forward, backward).sum()),
+            float(np.maximum(forward, backward).sum()),
+        )
 
     def noise_floor(self) -> float:
         """Rounding of one weighted value, if outputs are right to their last place.
@@ -203,9 +207,7 @@ def extrapolate(line: Line, rungs: list[Rung], finer: list[Rung], argument: floa
     return Estimate(value, SAFETY * error, None, int(line.moved.sum()), is_flat)
 
 
-def richardson(
-    rungs: list[Rung], finer: list[Rung], noise: float
-) -> tuple[float, float, float]:
+def richardson(rungs: list[Rung], finer: list[Rung], noise: float) -> tuple[float, float, float]:
     """The extrapolated slope, its estimated error, and the noise that finer rungs betray.
 
     Neville's scheme in h²: T[k, j] = T[k, j-1] + (T[k, j-1] - T[k-1, j-1])/(4ʲ - 1), for

@@ -76,10 +76,12 @@ def quantities(
     return found
 
 
-def with_bars(*problem: Any) -> dict[str, tuple[Array, float]]:
+def with_bars(
+    weights: Sequence[Array], activation: str, batchnorm: int, x: Array, targets: Array
+) -> dict[str, tuple[Array, float]]:
     """Each quantity in extended precision, and the error bar of a float64 computation of it."""
-    exact = quantities(*problem, dtype=np.longdouble)
-    rounded = quantities(*problem, dtype=np.float64)
+    problem = (weights, activation, batchnorm, x, targets)
+    exact, rounded = quantities(*problem, np.longdouble), quantities(*problem, np.float64)
     found = {}
     for name, value in exact.items():
         largest = float(abs(value).max(initial=0))

@@ -13,6 +13,11 @@ SCHEMA = 1
 """Version of the JSON; it grows when a key changes its meaning or goes."""
 
 
+UNPUBLISHED = (
+    "Nothing is published for this: values are judged by a NumPy reference and by differences."
+)
+
+
 def toy_json(result: ToyResult) -> dict[str, Any]:
     """Counts, mismatches and every value; `published` counts the numbers of the source."""
     cases: dict[str, dict[str, Any]] = {}
@@ -48,8 +53,7 @@ def toy_text(result: ToyResult) -> str:
     batchnorm = f", batchnorm after {result.batchnorm} layers" if result.batchnorm else ""
     lines = [
         f"Toy network 2-3-3-2, {result.activation}{batchnorm}, by {result.target}",
-        toy.CAPTIONS if result.is_published else
-        "Nothing is published for this: values are judged by a NumPy reference and by differences.",
+        toy.CAPTIONS if result.is_published else UNPUBLISHED,
     ]
     inputs = dict((name, (s.x, s.target)) for name, s in toy.CASES)
     for case in dict.fromkeys(row.case for row in result.rows):
@@ -65,7 +69,9 @@ def toy_text(result: ToyResult) -> str:
     untold = sum(f.verdict == INCONCLUSIVE for r in result.differences for f in r.findings)
     if untold:
         label += f", differences cannot tell for {untold} arrays"
-    return "\n".join([*lines, "", f"{result.matched} of {result.expected} {label}: {result.verdict}"])
+    return "\n".join(
+        [*lines, "", f"{result.matched} of {result.expected} {label}: {result.verdict}"]
+    )
 
 
 def row_lines(row: Row, source: str) -> list[str]:
@@ -81,14 +87,17 @@ def row_lines(row: Row, source: str) -> list[str]:
 def difference_lines(report: Report) -> list[str]:
     """By differences: what passed in one line, then what did not."""
     passed = [finding for finding in report.findings if finding.verdict == PASS]
-    lines = [f"  by differences: {len(passed)} of {len(report.findings)} arrays confirmed, "
-             f"{report.checked} comparisons"]
+    lines = [
+        f"  by differences: {len(passed)} of {len(report.findings)} arrays confirmed, "
+        f"{report.checked} comparisons"
+    ]
     lines += [f"    {note}" for note in report.notes]
     return lines + [f"    {f}" for f in report.findings if f.verdict != PASS]
 
 
 def numbers(array: Any) -> str:
     """An array on one line, without trailing zeros."""
+
     def text(value: float) -> str:
         return f"{value:.10g}"
 
@@ -104,8 +113,9 @@ def suite_text(title: str, reports: Iterable[Report]) -> tuple[str, list[Report]
     done = list(reports)
     passed = sum(bool(report) for report in done)
     comparisons = sum(report.checked for report in done)
-    lines = [f"{title}: {passed} of {len(done)} pass, {comparisons} gradients compared with "
-             "differences"]
+    lines = [
+        f"{title}: {passed} of {len(done)} pass, {comparisons} gradients compared with differences"
+    ]
     lines += [str(report) for report in done if not report]
     return "\n".join(lines), done
 

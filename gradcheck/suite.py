@@ -19,7 +19,17 @@ DTYPES = (np.float64, np.float32)
 
 WIDTHS = (3, 5, 4, 3)
 BATCH = 7
-ACTIVATIONS = ("identity", "relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", "gelu", "silu")
+ACTIVATIONS = (
+    "identity",
+    "relu",
+    "leaky_relu",
+    "elu",
+    "sigmoid",
+    "tanh",
+    "softplus",
+    "gelu",
+    "silu",
+)
 
 
 def check_operations(seed: int = 0) -> Iterator[Report]:
@@ -56,8 +66,15 @@ def check_one(seed: int, dtype: Any, activation: str, batchnorm: int, labels: st
     first, *hiddens, last = WIDTHS
 
     def network(kind: Any) -> Any:
-        return make(first, last, hiddens, activation, criterion=criterion,
-                    num_bn_layers=batchnorm, dtype=kind)
+        return make(
+            first,
+            last,
+            hiddens,
+            activation,
+            criterion=criterion,
+            num_bn_layers=batchnorm,
+            dtype=kind,
+        )
 
     net, twin = network(dtype), network(np.float64)
     net.params = net.params + 0.3 * rng.standard_normal(net.params.shape).astype(dtype)

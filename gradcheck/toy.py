@@ -55,8 +55,11 @@ class Sample:
 
 def sample(x, target, *published) -> Sample:  # type: ignore[no-untyped-def]
     arrays = [np.array(value, np.float64) for value in published]
-    return Sample(np.array([x], np.float64), np.array([target], np.float64),
-                  dict(zip(QUANTITIES, arrays, strict=True)))
+    return Sample(
+        np.array([x], np.float64),
+        np.array([target], np.float64),
+        dict(zip(QUANTITIES, arrays, strict=True)),
+    )
 
 
 BATCH = (

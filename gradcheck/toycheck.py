@@ -32,7 +32,8 @@ class Row:
         """Of each number, whether it is the expected one."""
         if self.computed.size != self.expected.size:
             return np.zeros(self.expected.shape, bool)
-        return abs(self.computed.reshape(self.expected.shape) - self.expected) <= self.error_bar
+        off = abs(self.computed.reshape(self.expected.shape) - self.expected)
+        return np.asarray(off <= self.error_bar)
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ class ToyResult:
     @property
     def verdict(self) -> str:
         """Fail if a number or a difference says so. Where differences cannot tell, because the
-        network is saturated, the reference decides."""
+        network is saturated, the reference decides.
+        """
         failed = any(report.verdict == FAIL for report in self.differences)
         return FAIL if failed or self.matched < self.expected else PASS
 
@@ -67,14 +69,16 @@ class ToyResult:
             for index in np.argwhere(~row.holds):
                 same = row.computed.size == row.expected.size
                 computed = row.computed.reshape(row.expected.shape) if same else row.expected
-                found.append({
-                    "case": row.case,
-                    "quantity": row.quantity,
-                    "index": [int(i) for i in index],
-                    "expected": float(row.expected[tuple(index)]),
-                    "computed": json_number(computed[tuple(index)]) if same else None,
-                    "shape": list(row.computed.shape),
-                })
+                found.append(
+                    {
+                        "case": row.case,
+                        "quantity": row.quantity,
+                        "index": [int(i) for i in index],
+                        "expected": float(row.expected[tuple(index)]),
+                        "computed": json_number(computed[tuple(index)]) if same else None,
+                        "shape": list(row.computed.shape),
+                    }
+                )
         return found
 
 
@@ -92,6 +96,7 @@ def run_toy(
         net = build_toy(target, activation, batchnorm)
     rows: list[Row] = []
     differences: list[Report] = []
+    cases: list[tuple[str, Array, Array, dict[str, Array]]]
     if batchnorm:
         cases = [("batch of 3", toy.BATCH_X, toy.BATCH_TARGETS, {})]
     else:
@@ -100,8 +105,10 @@ def run_toy(
         with theirs(target, "forward and backward"):
             found = forward_backward(net, x, target_rows)
         if is_published:
-            rows += [Row(case, name, found[name], value, DIGITS * float(abs(value).max()))
-                     for name, value in published.items()]
+            rows += [
+                Row(case, name, found[name], value, DIGITS * float(abs(value).max()))
+                for name, value in published.items()
+            ]
         else:
             rows += reference_rows(case, found, activation, batchnorm, x, target_rows)
             with theirs(target, "the check by differences"):

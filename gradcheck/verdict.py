@@ -47,16 +47,24 @@ class Finding:
         return abs(self.analytic - self.numeric) / (self.error_bar or np.finfo(float).tiny)
 
     def to_dict(self) -> dict[str, Any]:
-        numbers = {key: json_number(getattr(self, key)) for key in
-                   ("analytic", "numeric", "error_bar")}
-        return {"name": self.name, "verdict": self.verdict, "where": self.where, **numbers,
-                "note": self.note}
+        numbers = {
+            key: json_number(getattr(self, key)) for key in ("analytic", "numeric", "error_bar")
+        }
+        return {
+            "name": self.name,
+            "verdict": self.verdict,
+            "where": self.where,
+            **numbers,
+            "note": self.note,
+        }
 
     def __str__(self) -> str:
         line = f"{self.verdict:<12} {self.name}"
         if np.isfinite(self.analytic) or np.isfinite(self.numeric):
-            line += (f"  {self.where}: analytic {self.analytic:.10g}, numeric {self.numeric:.10g} "
-                     f"± {self.error_bar:.2g}")
+            line += (
+                f"  {self.where}: analytic {self.analytic:.10g}, numeric {self.numeric:.10g} "
+                f"± {self.error_bar:.2g}"
+            )
         return line + (f"  ({self.note})" if self.note else "")
 
 
@@ -80,8 +88,13 @@ class Report:
 
     def __str__(self) -> str:
         head = f"{self.title}: {self.verdict} ({self.checked} comparisons, seed {self.seed})"
-        return "\n".join([head, *(f"  {note}" for note in self.notes),
-                          *(f"  {finding}" for finding in self.findings)])
+        return "\n".join(
+            [
+                head,
+                *(f"  {note}" for note in self.notes),
+                *(f"  {finding}" for finding in self.findings),
+            ]
+        )
 
     def to_dict(self) -> dict[str, Any]:
         return {

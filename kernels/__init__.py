@@ -10,11 +10,18 @@ out. Named inside `@njit` code it is the compiled loop: every array is passed, n
 checked. `OPS` is the table of operations.
 """
 
+from typing import TYPE_CHECKING
+
 from kernels import activation, affine, batchnorm, loss, update
 from kernels.boundary import Hyper, Kernel, kernel
 from kernels.op import OPS, Op
 
 __all__ = ["OPS", "Hyper", "Kernel", "Op", "kernel"]
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Kernel: ...
+
 
 for _op in OPS.values():
     for _kernel in filter(None, (_op.forward, _op.backward)):

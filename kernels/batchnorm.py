@@ -9,6 +9,7 @@ batch with mean 1e4 keeps its variance.
 import numpy as np
 
 from kernels.boundary import Hyper, kernel
+from kernels.jit import jit_as_written
 from kernels.op import Op
 
 EPS = Hyper(1e-8, low=0.0)
@@ -17,7 +18,7 @@ EPS = Hyper(1e-8, low=0.0)
 
 @kernel
 def batchnorm_forward(x, gamma, beta, eps, y, mean, var, rstd):
-    """y = gamma·(x - mean)·rstd + beta, with the mean and the variance of each column.
+    """Y = gamma·(x - mean)·rstd + beta, with the mean and the variance of each column.
 
     x, y (n, m); gamma, beta, mean, var, rstd (m,); rstd = 1/√(var + eps).
     An empty batch has mean 0 and variance 0.
@@ -41,9 +42,15 @@ def batchnorm_forward(x, gamma, beta, eps, y, mean, var, rstd):
         rstd[j] = scale
 
 
+@jit_as_written
+def centred_twice(x, mean, residual):
+    """(x - mean) - residual: as x - (mean + residual) the residual would be rounded away."""
+    return (x - mean) - residual
+
+
 @kernel
 def batchnorm_backward(dy, x, gamma, mean, rstd, dx, dgamma, dbeta):
-    """dx = gamma·rstd·(dy - Σdy/n - x̂·Σ(dy·x̂)/n);  dgamma = Σ dy·x̂;  dbeta = Σ dy.
+    """Dx = gamma·rstd·(dy - Σdy/n - x̂·Σ(dy·x̂)/n);  dgamma = Σ dy·x̂;  dbeta = Σ dy.
 
     x̂ = (x - mean)·rstd; sums run over the batch. The second term is the gradient through
     the mean, the third the one through the variance (arXiv:1502.03167, section 3).
@@ -68,13 +75,13 @@ def batchnorm_backward(dy, x, gamma, mean, rstd, dx, dgamma, dbeta):
         dy_mean = dy_sum / max(n, 1)
         xhat_mean = xhat_sum / max(n, 1)
         for i in range(n):
-            xhat = (float(x[i, j]) - mean[j] - residual) * rstd[j]
+            xhat = centred_twice(float(x[i, j]), float(mean[j]), residual) * rstd[j]
             dx[i, j] = gamma[j] * rstd[j] * (dy[i, j] - dy_mean - xhat * xhat_mean)
 
 
 @kernel
 def batchnorm_inference_forward(x, gamma, beta, mean, var, eps, y):
-    """y = gamma·(x - mean)/√(var + eps) + beta, with the statistics given."""
+    """Y = gamma·(x - mean)/√(var + eps) + beta, with the statistics given."""
     n, m = x.shape
     for j in range(m):
         scale = 1.0 / np.sqrt(float(var[j]) + eps)
@@ -84,7 +91,7 @@ def batchnorm_inference_forward(x, gamma, beta, mean, var, eps, y):
 
 @kernel
 def batchnorm_inference_backward(dy, x, gamma, mean, var, eps, dx, dgamma, dbeta):
-    """dx = gamma·dy/√(var + eps);  dgamma = Σ dy·x̂;  dbeta = Σ dy."""
+    """Dx = gamma·dy/√(var + eps);  dgamma = Σ dy·x̂;  dbeta = Σ dy."""
     n, m = x.shape
     for j in range(m):
         scale = 1.0 / np.sqrt(float(var[j]) + eps)
@@ -118,9 +125,7 @@ batchnorm_inference = Op(
     forward=batchnorm_inference_forward,
     backward=batchnorm_inference_backward,
     signature="(n,m),(m),(m),(m),(m)->(n,m)",
-    reference=lambda x, gamma, beta, mean, var, eps: (
-        gamma * (x - mean) / np.sqrt(var + eps) + beta
-    ),
+    reference=lambda x, gamma, beta, mean, var, eps: gamma * (x - mean) / np.sqrt(var + eps) + beta,
     hyper={"eps": EPS},
     domain={"var": (0.1, 4.0)},
 )

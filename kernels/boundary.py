@@ -124,8 +124,7 @@ class Kernel:
         self._hypers = range(self._n_inputs, self._n_given)
         self._labels = [i for i in self._inputs if self.arguments[i].label_dim]
         self._elementwise = all(self.arguments[i].dims is None for i in self._inputs)
-        self._defaults = [a.hyper.default if a.role == "hyper" else None
-                          for a in self.arguments]
+        self._defaults = [a.hyper.default if a.role == "hyper" else None for a in self.arguments]
 
     # ------------------------------------------------------------------ the checked call
 
@@ -169,20 +168,25 @@ class Kernel:
         """One value for each argument, None for an output that is to be allocated."""
         names = self.parameters
         if len(args) > len(names):
-            raise TypeError(f"{self.__name__}: {len(args)} arguments given, expected at most "
-                            f"{len(names)}: {', '.join(names)}")
+            raise TypeError(
+                f"{self.__name__}: {len(args)} arguments given, expected at most "
+                f"{len(names)}: {', '.join(names)}"
+            )
         values = [*args, *self._defaults[len(args) :]]
         for name, value in kwargs.items():
             if name not in names:
-                raise TypeError(f"{self.__name__}: unknown argument {name!r}, expected one of "
-                                f"{', '.join(names)}")
+                raise TypeError(
+                    f"{self.__name__}: unknown argument {name!r}, expected one of "
+                    f"{', '.join(names)}"
+                )
             if names.index(name) < len(args):
                 raise TypeError(f"{self.__name__}: {name} is given twice")
             values[names.index(name)] = value
         for i in self._inputs:
             if values[i] is None:
-                raise TypeError(f"{self.__name__}: {names[i]} is missing, expected "
-                                f"({', '.join(names)})")
+                raise TypeError(
+                    f"{self.__name__}: {names[i]} is missing, expected ({', '.join(names)})"
+                )
         for i in self._hypers:
             argument = self.arguments[i]
             values[i] = argument.hyper.check(self._where(argument), values[i])
@@ -233,8 +237,10 @@ class Kernel:
             if argument.dims is None:
                 if values[i].shape != common:
                     first = self.arguments[self._inputs[0]].name
-                    raise ValueError(f"{self._where(argument)} has shape {values[i].shape}, "
-                                     f"expected {common}, the shape of {first}")
+                    raise ValueError(
+                        f"{self._where(argument)} has shape {values[i].shape}, "
+                        f"expected {common}, the shape of {first}"
+                    )
             else:
                 match_dims(self._where(argument), values[i].shape, argument.dims, sizes)
         outputs = []
@@ -248,8 +254,10 @@ class Kernel:
         end = layout.sizes[argument.label_dim]
         wrong = first_out_of_range(labels, end)
         if wrong >= 0:
-            raise ValueError(f"{self._where(argument)}[{wrong}] is {labels[wrong]}, expected a "
-                             f"class from 0 to {end - 1}")
+            raise ValueError(
+                f"{self._where(argument)}[{wrong}] is {labels[wrong]}, expected a "
+                f"class from 0 to {end - 1}"
+            )
 
     def _check_output(self, position, values, shape, dtype) -> None:
         where, out = self._where(self.arguments[position]), values[position]
@@ -262,19 +270,24 @@ class Kernel:
         if not out.flags.writeable:
             raise ValueError(f"{where} is read-only, expected an array to write to")
         if not out.flags.carray:
-            raise TypeError(f"{where} has strides {out.strides}, expected a C-contiguous, aligned "
-                            "array")
+            raise TypeError(
+                f"{where} has strides {out.strides}, expected a C-contiguous, aligned array"
+            )
         for i, other in enumerate(values):
             if i == position or not isinstance(other, np.ndarray):
                 continue
             if np.may_share_memory(out, other) and not self._may_be_in_place(out, i, other):
-                raise ValueError(f"{where} overlaps {self.parameters[i]} in memory, expected an "
-                                 "array of its own")
+                raise ValueError(
+                    f"{where} overlaps {self.parameters[i]} in memory, expected an array of its own"
+                )
 
     def _may_be_in_place(self, out, position, other) -> bool:
         """Whether `other` is an input that an elementwise kernel may overwrite as it reads."""
-        return (self._elementwise and position < self._n_inputs and
-                out.__array_interface__["data"] == other.__array_interface__["data"])
+        return (
+            self._elementwise
+            and position < self._n_inputs
+            and out.__array_interface__["data"] == other.__array_interface__["data"]
+        )
 
 
 def kernel(function) -> Kernel:
@@ -330,7 +343,9 @@ def cast(where: str, array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     else:
         lost = not np.array_equal(np.isfinite(converted), np.isfinite(array))
     if lost:
-        raise ValueError(f"{where} holds numbers that {dtype} cannot represent, expected ones it can")
+        raise ValueError(
+            f"{where} holds numbers that {dtype} cannot represent, expected ones it can"
+        )
     return converted
 
 
@@ -370,4 +385,3 @@ def match_dims(where: str, shape, dims, sizes: dict[str, int]) -> None:
         comma = "," if len(dims) == 1 else ""
         raise ValueError(f"{where} has shape {shape}, expected ({', '.join(dims)}{comma}){suffix}")
     sizes.update(zip(dims, shape, strict=True))
-

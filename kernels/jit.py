@@ -25,8 +25,21 @@ def jit(function):
     Under NUMBA_DISABLE_JIT it stays plain Python, as silent about NaN and inf as compiled
     code is.
     """
+    return compiled(function, OPTIONS)
+
+
+def jit_as_written(function):
+    """Like `jit`, but every operation is done in the order in which it stands.
+
+    For the few lines that exist to keep digits: reordering, (a - b) + c as a + (c - b), is
+    what loses them.
+    """
+    return compiled(function, OPTIONS | {"fastmath": False})
+
+
+def compiled(function, options):
     if numba.config.DISABLE_JIT:
         return np.errstate(all="ignore")(function)
-    dispatcher = numba.njit(**OPTIONS)(function)
+    dispatcher = numba.njit(**options)(function)
     use_cache(dispatcher)
     return dispatcher

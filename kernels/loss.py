@@ -1,16 +1,23 @@
 """Losses, one number per sample; whoever reduces them (mean or sum) passes the weights
-of that reduction as `dloss`."""
+of that reduction as `dloss`.
+"""
 
 import numpy as np
 
 from kernels.boundary import kernel
-from kernels.jit import jit
+from kernels.jit import jit, jit_as_written
 from kernels.op import Op
+
+
+@jit_as_written
+def difference_plus(a, b, c):
+    """(a - b) + c: exact where a and b are near each other, however large they are."""
+    return (a - b) + c
 
 
 @jit
 def softmax_row(z, p):
-    """p = softmax(z); returns max z and log Σ e^(z - max z).
+    """P = softmax(z); returns max z and log Σ e^(z - max z).
 
     The largest term of that sum is 1, so the logarithm is log1p of the others: it keeps
     its digits when the others are small. Without classes the maximum is -inf.
@@ -36,18 +43,18 @@ def softmax_row(z, p):
 
 @kernel
 def softmax_cross_entropy_forward(z, labels, loss, p):
-    """loss = logsumexp(z) - z[label];  p = softmax(z).
+    """Loss = logsumexp(z) - z[label];  p = softmax(z).
 
     z, p (n, m) logits and probabilities; labels (n,) integer classes; loss (n,).
     """
     for i in range(z.shape[0]):
         peak, log_sum = softmax_row(z[i], p[i])
-        loss[i] = (peak - z[i, labels[i]]) + log_sum
+        loss[i] = difference_plus(peak, z[i, labels[i]], log_sum)
 
 
 @kernel
 def softmax_cross_entropy_backward(dloss, p, labels, dz):
-    """dz = dloss·(p - onehot(label))."""
+    """Dz = dloss·(p - onehot(label))."""
     for i in range(p.shape[0]):
         for j in range(p.shape[1]):
             dz[i, j] = dloss[i] * p[i, j]
@@ -56,7 +63,7 @@ def softmax_cross_entropy_backward(dloss, p, labels, dz):
 
 @kernel
 def softmax_cross_entropy_soft_forward(z, targets, loss, p):
-    """loss = logsumexp(z) - targets·z;  p = softmax(z).
+    """Loss = logsumexp(z) - targets·z;  p = softmax(z).
 
     targets (n, m) are one-hot rows, distributions, or any weights. For rows that sum to
     one this is cross-entropy, -Σ targets·log p; for others it is the scalar whose
@@ -70,14 +77,14 @@ def softmax_cross_entropy_soft_forward(z, targets, loss, p):
         for j in range(z.shape[1]):
             weight += targets[i, j]
             if targets[i, j] != 0:
-                distance += targets[i, j] * (peak - z[i, j])
+                distance += targets[i, j] * difference_plus(peak, z[i, j], zero)
         rest = one - weight
         loss[i] = distance + log_sum + (zero if rest == 0 else peak * rest)
 
 
 @kernel
 def softmax_cross_entropy_soft_backward(dloss, p, targets, dz):
-    """dz = dloss·(p - targets)."""
+    """Dz = dloss·(p - targets)."""
     for i in range(p.shape[0]):
         for j in range(p.shape[1]):
             dz[i, j] = dloss[i] * (p[i, j] - targets[i, j])
@@ -125,7 +132,7 @@ softmax_cross_entropy = Op(
 
 @kernel
 def mse_forward(y, targets, loss):
-    """loss = Σⱼ (y - targets)²/m: the mean over the m outputs of a sample.
+    """Loss = Σⱼ (y - targets)²/m: the mean over the m outputs of a sample.
 
     y, targets (n, m); loss (n,). The mean of it over the batch is the mean of all squares.
     """
@@ -139,7 +146,7 @@ def mse_forward(y, targets, loss):
 
 @kernel
 def mse_backward(dloss, y, targets, dy):
-    """dy = dloss·2·(y - targets)/m."""
+    """Dy = dloss·2·(y - targets)/m."""
     factor = y.dtype.type(2) / y.dtype.type(max(y.shape[1], 1))
     for i in range(y.shape[0]):
         for j in range(y.shape[1]):

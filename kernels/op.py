@@ -86,8 +86,10 @@ class Op:
         arrays = [name for name in names if name not in self.hyper]
         inputs, outputs = parse_signature(self.signature)
         if len(arrays) != len(inputs) + len(outputs):
-            raise TypeError(f"{self.name}: {self.signature!r} declares {len(inputs)} inputs and "
-                            f"{len(outputs)} outputs, but forward takes {', '.join(arrays)}")
+            raise TypeError(
+                f"{self.name}: {self.signature!r} declares {len(inputs)} inputs and "
+                f"{len(outputs)} outputs, but forward takes {', '.join(arrays)}"
+            )
         dims = dict(zip(arrays, inputs + outputs, strict=True))
         elementwise = not any(dims.values())
         return {
@@ -114,13 +116,15 @@ class Op:
                 role = "input" if of.role == "output" else "output"
                 argument = Argument(name, role, of.dims)
             else:
-                raise TypeError(f"{self.name}: backward's {name} is neither an argument of "
-                                "forward nor 'd' and the name of one")
+                raise TypeError(
+                    f"{self.name}: backward's {name} is neither an argument of "
+                    "forward nor 'd' and the name of one"
+                )
             arguments.append(argument)
         return arguments
 
     def __reduce__(self):
-        return OPS.__getitem__, (self.name,)  # an op is pickled by name, as functions are
+        return op_named, (self.name,)  # an op is pickled by name, as functions are
 
     # ------------------------------------------------------------------ what the op knows
 
@@ -187,8 +191,11 @@ class Op:
 
     def sample(self, rng: np.random.Generator, dtype=np.float64, sizes=SAMPLE_SIZES):
         """Random inputs in the op's domain and off its kinks: a dict of name to array."""
-        return {a.name: self._draw(a, rng, np.dtype(dtype), sizes)
-                for a in self.forward.arguments if a.role == "input"}
+        return {
+            a.name: self._draw(a, rng, np.dtype(dtype), sizes)
+            for a in self.forward.arguments
+            if a.role == "input"
+        }
 
     def _draw(self, argument, rng, dtype, sizes) -> np.ndarray:
         dims = ("n", "m") if argument.dims is None else argument.dims
@@ -204,13 +211,19 @@ class Op:
         return array.astype(dtype)
 
 
+def op_named(name: str) -> Op:
+    return OPS[name]
+
+
 def in_order(name: str, arguments) -> tuple[Argument, ...]:
     """The arguments, if they stand in the order inputs, settings, outputs."""
     arguments = tuple(arguments)
     ranks = [("input", "hyper", "output").index(a.role) for a in arguments]
     if ranks != sorted(ranks):
-        raise TypeError(f"{name}: arguments are {', '.join(a.name for a in arguments)}, expected "
-                        "inputs, then settings, then outputs")
+        raise TypeError(
+            f"{name}: arguments are {', '.join(a.name for a in arguments)}, expected "
+            "inputs, then settings, then outputs"
+        )
     return arguments
 
 
@@ -219,8 +232,10 @@ def parse_signature(signature: str) -> tuple[list[tuple[str, ...]], list[tuple[s
     group = r"\(\s*(?:\w+(?:\s*,\s*\w+)*)?\s*\)"
     groups = rf"\s*{group}(?:\s*,\s*{group})*\s*"
     if not re.fullmatch(f"{groups}->{groups}", signature):
-        raise ValueError(f"signature {signature!r} is not in gufunc notation, expected for "
-                         "example '(n,k),(k,m)->(n,m)'")
+        raise ValueError(
+            f"signature {signature!r} is not in gufunc notation, expected for "
+            "example '(n,k),(k,m)->(n,m)'"
+        )
     sides = []
     for side in signature.split("->"):
         sides.append([tuple(re.findall(r"\w+", g)) for g in re.findall(group, side)])

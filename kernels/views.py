@@ -5,6 +5,9 @@ they lie inside, and the caller holds the array. (Slicing and reshaping in Numba
 references, raise formatted errors, and compile code for both.)
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -19,8 +22,10 @@ def _view_codegen(dimensions):
         itemsize = context.get_constant(
             types.intp, context.get_abi_sizeof(context.get_data_type(flat_type.dtype))
         )
-        shape = [context.cast(builder, args[2 + d], signature.args[2 + d], types.intp)
-                 for d in range(dimensions)]
+        shape = [
+            context.cast(builder, args[2 + d], signature.args[2 + d], types.intp)
+            for d in range(dimensions)
+        ]
         strides = [itemsize]
         if dimensions == 2:
             strides.insert(0, builder.mul(shape[1], itemsize))
@@ -59,9 +64,8 @@ def _plain_matrix(flat, start, rows, columns):
     return flat[start : start + rows * columns].reshape(rows, columns)
 
 
-vector = _plain_vector if config.DISABLE_JIT else _vector
+vector: Callable[..., Any] = _plain_vector if config.DISABLE_JIT else _vector
 """vector(flat, start, size): `size` elements of `flat` from `start`."""
 
-matrix = _plain_matrix if config.DISABLE_JIT else _matrix
+matrix: Callable[..., Any] = _plain_matrix if config.DISABLE_JIT else _matrix
 """matrix(flat, start, rows, columns): rows·columns elements of `flat` from `start`."""
-

@@ -7,25 +7,30 @@
 (1, 2)
 """
 
-from mlp.initializers import INITIALIZERS, he, xavier
-from mlp.layers import (
-    CRITERIA,
+import kernels
+
+if not hasattr(kernels, "OPS"):
+    raise ImportError(
+        "mlp needs the package `kernels` of backproof, but `import kernels` finds "
+        f"{kernels.__file__}, which another distribution installed (Hugging Face's `kernels` "
+        "has the same import name): use an environment with only one of the two"
+    )
+
+from mlp.activations import (
     ELU,
     GELU,
-    MSE,
     Activation,
-    BatchNorm,
-    Criterion,
     Identity,
     LeakyReLU,
-    Linear,
     ReLU,
     Sigmoid,
     SiLU,
-    SoftmaxCrossEntropy,
     Softplus,
     Tanh,
 )
+from mlp.criteria import CRITERIA, MSE, Criterion, SoftmaxCrossEntropy
+from mlp.initializers import INITIALIZERS, he, xavier
+from mlp.layers import BatchNorm, Linear
 from mlp.network import MLP
 
 __all__ = [

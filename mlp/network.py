@@ -5,21 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from kernels.boundary import first_out_of_range, fits, rank, to_floats, to_labels
+from kernels.boundary import fits
 from kernels.op import OPS
 from mlp import engine
+from mlp.activations import Activation, as_activations
 from mlp.arguments import as_dtype, as_generator, as_sequence, by_name, whole
-from mlp.initializers import INITIALIZERS, default_initializer
-from mlp.layers import (
-    ACTIVATION_CODES,
-    CRITERIA,
-    Activation,
-    Array,
-    BatchNorm,
-    Criterion,
-    Linear,
-    Reader,
-)
+from mlp.batches import Labels, check_batch, check_labels
+from mlp.criteria import Criterion, as_criterion
+from mlp.initializers import as_weight_init
+from mlp.layers import Array, BatchNorm, Linear, Reader, checked_floats
 from mlp.plan import (
     ACTIVATION,
     AFFINE,
@@ -29,8 +23,6 @@ from mlp.plan import (
     LEARNING_RATE,
     MOMENTUM,
     SOFTMAX_LABELS,
-    SOFTMAX_SOFT,
-    SQUARES,
     TRAINING,
     WIDTH_IN,
     WIDTH_OUT,
@@ -40,8 +32,6 @@ from mlp.plan import (
     Y,
     aligned_zeros,
 )
-
-NO_LABELS = np.empty(0, np.int64)
 
 
 class MLP:
@@ -122,7 +112,6 @@ class MLP:
         ]
         self._plan = Plan(self._specs())
         self._memory = aligned_zeros(self._plan.memory_size, self.dtype)
-        self._no_targets = np.empty((0, self._widths[-1]), self.dtype)
         self._bind_layers()
         self._make_room(1, training=True)
         self.lr = lr
@@ -189,7 +178,8 @@ class MLP:
                 return None
             rows, columns = self._rows, self._table[1 + op, width]
             start = self._table[1 + op, column]
-            return self._arena[start : start + rows * columns].reshape(rows, columns).copy()
+            found = self._arena[start : start + rows * columns].reshape(rows, columns)
+            return np.array(found)
 
         return read
 
@@ -221,7 +211,7 @@ class MLP:
 
     @property
     def reduction(self) -> str:
-        """"mean" or "sum"; fixed when the network is made."""
+        """How losses are reduced: mean or sum. Fixed when the network is made."""
         return self._reduction
 
     @property
@@ -242,7 +232,7 @@ class MLP:
         self._assign("grads", self.grads, values)
 
     def _assign(self, name: str, vector: Array, values: Any) -> None:
-        new = to_floats(f"MLP.{name}", values, self.dtype)
+        new = checked_floats(f"MLP.{name}", values, self.dtype)
         if new.shape != vector.shape:
             raise ValueError(f"MLP.{name} is given shape {new.shape}, expected {vector.shape}")
         vector[:] = new
@@ -292,7 +282,7 @@ class MLP:
         engine.load(self._table, self._arena, x)
         engine.forward(self._table, self._memory, self._arena, len(x))
         self._can_backward = True
-        return self.output
+        return self._last_output("forward")
 
     __call__ = forward
 
@@ -307,13 +297,15 @@ class MLP:
             (N, output_size).
         """
         if not self._can_backward:
-            raise ValueError("MLP.backward: got no activations of the present parameters, "
-                             "expected a forward before it")
+            raise ValueError(
+                "MLP.backward: got no activations of the present parameters, "
+                "expected a forward before it"
+            )
         n = self._rows
         arguments = self._check_labels("backward", labels, n)
         engine.loss_and_backward(self._table, self._memory, self._arena, n, *arguments)
         self._has_gradients = True
-        return self._reader(0, DX, WIDTH_IN)()
+        return self._there(self._reader(0, DX, WIDTH_IN), "backward")
 
     def zero_grads(self) -> None:
         """Set every gradient to zero. (`backward` overwrites; it never adds.)"""
@@ -329,8 +321,9 @@ class MLP:
         x = self._check_batch("train_step", x)
         arguments = self._check_labels("train_step", labels, len(x))
         if not self.train_mode:
-            raise ValueError("MLP.train_step: the network is in evaluation mode, expected train() "
-                             "before")
+            raise ValueError(
+                "MLP.train_step: the network is in evaluation mode, expected train() before"
+            )
         self._reserve(x)
         loss = engine.step(self._table, self._memory, self._arena, x, *arguments)
         self._has_gradients = True
@@ -345,15 +338,13 @@ class MLP:
     @property
     def layer_outputs(self) -> list[Array]:
         """Each layer's output after activation, for the last batch."""
-        self._last_output("layer_outputs")
-        return [self._reader(i, Y, WIDTH_OUT)() for i in self._last_ops]
+        return [self._there(self._reader(i, Y, WIDTH_OUT), "layer_outputs") for i in self._last_ops]
 
     @property
     def layer_gradients(self) -> list[Array]:
         """The gradient with respect to each layer's output, from the last backward."""
-        if not self._has_gradients:
-            raise ValueError("MLP.layer_gradients: got no gradients, expected a backward before")
-        return [self._reader(i, DY, WIDTH_OUT)() for i in self._last_ops]
+        readers = [self._reader(i, DY, WIDTH_OUT) for i in self._last_ops]
+        return [self._there(reader, "layer_gradients", "a backward") for reader in readers]
 
     def total_loss(self, labels: Any) -> float:
         """The sum over the last batch of each sample's loss."""
@@ -371,47 +362,33 @@ class MLP:
         return int((output.argmax(axis=1) != truth).sum())
 
     def _last_output(self, method: str) -> Array:
-        output = self.output
-        if output is None:
-            raise ValueError(f"MLP.{method}: got no output, expected a forward before it")
-        return output
+        return self._there(self._reader(self._last_ops[-1], Y, WIDTH_OUT), method)
+
+    def _there(self, reader: Reader, method: str, needs: str = "a forward") -> Array:
+        """What `reader` gives, which must be something."""
+        found = reader()
+        if found is None:
+            raise ValueError(f"MLP.{method}: got nothing to look at, expected {needs} before it")
+        return found
 
     def __repr__(self) -> str:
         widths = self._widths
         names = ", ".join(activation.name for activation in self.activations)
-        return (f"<MLP {'-'.join(map(str, widths))}, {names}, {self.num_bn_layers} batchnorm, "
-                f"{self.dtype}, {self._plan.n_parameters} parameters>")
+        return (
+            f"<MLP {'-'.join(map(str, widths))}, {names}, {self.num_bn_layers} batchnorm, "
+            f"{self.dtype}, {self._plan.n_parameters} parameters>"
+        )
 
     # ------------------------------------------------------------------ the boundary
 
     def _check_batch(self, method: str, x: Any) -> Array:
+        needs_variance = self.bn and self.train_mode
         where = f"MLP.{method}: x"
-        x = to_floats(where, x, self.dtype)
-        width = self._widths[0]
-        if x.ndim != 2 or x.shape[1] != width:
-            raise ValueError(f"{where} has shape {x.shape}, expected (N, {width})")
-        if len(x) == 1 and self.bn and self.train_mode:
-            raise ValueError(f"{where} has 1 row, expected at least 2: with one sample batchnorm in "
-                             "training has no variance")
-        return x
+        return check_batch(where, x, self._widths[0], self.dtype, needs_variance=needs_variance)
 
-    def _check_labels(self, method: str, labels: Any, n: int | None) -> tuple[Array, Array, int]:
-        """The engine's labels, targets and kind of loss."""
-        where, m = f"MLP.{method}: labels", self._widths[-1]
-        is_classes = self.criterion.name == "softmax_cross_entropy" and rank(labels) == 1
-        if is_classes:
-            classes = to_labels(where, labels)
-            if len(classes) != n:
-                raise ValueError(f"{where} has {len(classes)} rows, expected {n}")
-            wrong = first_out_of_range(classes, m)
-            if wrong >= 0:
-                raise ValueError(f"{where}[{wrong}] is {classes[wrong]}, expected a class from 0 "
-                                 f"to {m - 1}")
-            return classes, self._no_targets, SOFTMAX_LABELS
-        targets = to_floats(where, labels, self.dtype)
-        if targets.shape != (n, m):
-            raise ValueError(f"{where} has shape {targets.shape}, expected ({n}, {m})")
-        return NO_LABELS, targets, SQUARES if self.criterion.name == "mse" else SOFTMAX_SOFT
+    def _check_labels(self, method: str, labels: Any, n: int | None) -> Labels:
+        where, shape = f"MLP.{method}: labels", (n, self._widths[-1])
+        return check_labels(where, labels, shape, self.dtype, self.criterion.name)
 
     def _reserve(self, x: Array) -> None:
         if len(x) > self._capacity:
@@ -426,55 +403,3 @@ def restore(arguments: dict[str, Any], memory: Array, training: bool) -> MLP:
     net._memory[:] = memory
     net._set_mode(training)
     return net
-
-
-# ------------------------------------------------------------------ arguments of the constructor
-
-
-def as_criterion(value: Any) -> Criterion:
-    """A criterion by name, or one of ours: the engine runs no other."""
-    if type(value) in CRITERIA.values():
-        return type(value)()
-    if not isinstance(value, str):
-        raise TypeError(f"MLP: criterion is {value!r}, expected one of {', '.join(CRITERIA)}")
-    return CRITERIA[by_name("MLP: criterion", value, CRITERIA)]()
-
-
-def as_activations(value: Any, nlayers: int) -> list[Activation]:
-    """One activation for each layer, each an object of the network's own."""
-    if isinstance(value, str):
-        return [as_activation("", value) for _ in range(nlayers - 1)] + [Activation("identity")]
-    given = as_sequence("MLP: activations", value)
-    if len(given) != nlayers:
-        raise ValueError(f"MLP: activations has {len(given)} entries, expected {nlayers}: one for "
-                         "each hidden layer and one for the output")
-    return [as_activation(f"[{i}]", activation) for i, activation in enumerate(given)]
-
-
-def as_activation(index: str, value: Any) -> Activation:
-    where = f"MLP: activations{index}"
-    if isinstance(value, str):
-        return Activation(by_name(where, value, ACTIVATION_CODES))
-    kind = type(value)
-    ours = isinstance(value, Activation) and kind.forward is Activation.forward
-    if not ours or kind.derivative is not Activation.derivative:
-        raise TypeError(f"{where} is {value!r}, expected a name or an activation of this library: "
-                        "the compiled engine runs no other")
-    return value.fresh()
-
-
-def as_weight_init(
-    value: Any, activations: list[Activation], rng: np.random.Generator
-) -> Callable[[int], Callable[[int, int], Any]]:
-    """For each layer, by its number, the function of (in, out) that gives its first weights."""
-    if callable(value):
-        return lambda i: value
-    if value is None:
-        return lambda i: lambda n_in, n_out: default_initializer(activations[i].name)(
-            rng, n_in, n_out
-        )
-    if not isinstance(value, str):
-        raise TypeError(f"MLP: weight_init_fn is {value!r}, expected a function of (in, out) or "
-                        f"one of {', '.join(INITIALIZERS)}")
-    initializer = INITIALIZERS[by_name("MLP: weight_init_fn", value, INITIALIZERS)]
-    return lambda i: lambda n_in, n_out: initializer(rng, n_in, n_out)

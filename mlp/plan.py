@@ -130,7 +130,12 @@ class Plan:
             row[SETTING] = setting if spec.settings else 0  # in bounds, and read by no one
             x, dx = y, dy
         header[: D_OUTPUT + 1] = (
-            self.n_parameters, self.n_linear, first.width_in, last.width_out, x, dx,
+            self.n_parameters,
+            self.n_linear,
+            first.width_in,
+            last.width_out,
+            x,
+            dx,
         )
         header[LOSSES], header[D_LOSSES] = take(capacity), take(capacity)
         header[SOFTMAX] = take(capacity * last.width_out)

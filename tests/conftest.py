@@ -9,17 +9,6 @@ from kernels import OPS
 COMPILED = not config.DISABLE_JIT
 
 
-def pytest_addoption(parser):
-    parser.addoption("--thorough", action="store_true", help="more seeds, shapes and examples")
-
-
-def pytest_configure(config):
-    config.addinivalue_line("markers", "compiled: looks at compiled code, so needs the JIT")
-    # Benchmarks run once, as tests, unless they were asked for.
-    if not config.getoption("benchmark_only", False):
-        config.option.benchmark_disable = True
-
-
 def pytest_collection_modifyitems(config, items):
     if not COMPILED:
         chosen = [item for item in items if "compiled" not in item.keywords]

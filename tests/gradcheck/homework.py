@@ -80,8 +80,19 @@ class BatchNorm:
 class MLP:
     linear = Linear
 
-    def __init__(self, input_size, output_size, hiddens, activations, weight_init_fn, bias_init_fn,
-                 criterion, lr, momentum=0.0, num_bn_layers=0):
+    def __init__(
+        self,
+        input_size,
+        output_size,
+        hiddens,
+        activations,
+        weight_init_fn,
+        bias_init_fn,
+        criterion,
+        lr,
+        momentum=0.0,
+        num_bn_layers=0,
+    ):
         widths = [input_size, *hiddens, output_size]
         self.linear_layers = [
             self.linear(a, b, weight_init_fn, bias_init_fn)

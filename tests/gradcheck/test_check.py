@@ -76,22 +76,60 @@ def planted():
     yield "magnitude of the cotangent", square, lambda dy, x: (2 * abs(dy) * x,), [x]
     yield "cotangent clipped", square, lambda dy, x: (2 * np.clip(dy, -1, 1) * x,), [(9, 9)]
     yield "mask missing", relu, lambda dy, x: (dy,), [x]
-    yield "not transposed", affine, lambda dy, x, w, b: (dy @ w, x.T @ dy, dy.sum(0)), [
-        (4, 3), (3, 3), (3,)]
-    yield "dw transposed", affine, lambda dy, x, w, b: (dy @ w.T, dy.T @ x, dy.sum(0)), [
-        (4, 3), (3, 3), (3,)]
-    yield "bias over the wrong axis", affine, lambda dy, x, w, b: (dy @ w.T, x.T @ dy, dy.sum(1)), [
-        (3, 4), (4, 3), (3,)]
-    yield "bias missing a sample", affine, lambda dy, x, w, b: (
-        dy @ w.T, x.T @ dy, dy[1:].sum(0)), [(6, 4), (4, 3), (3,)]
-    yield "mean term missing", batchnorm, lambda dy, x: batchnorm_backward(dy, x, mean_term=0), [(6, 3)]
-    yield "variance term missing", batchnorm, lambda dy, x: batchnorm_backward(dy, x, var_term=0), [
-        (6, 3)]
-    yield "variance term, many samples", batchnorm, lambda dy, x: batchnorm_backward(
-        dy, x, var_term=0), [(300, 2)]
-    yield "eps of another size", batchnorm, lambda dy, x: batchnorm_backward(dy, x, eps=0.0), [(6, 3)]
-    yield "computed in float32", np.sin, lambda dy, x: (
-        (dy.astype(np.float32) * np.cos(x.astype(np.float32))).astype(float),), [(40, 40)]
+    yield (
+        "not transposed",
+        affine,
+        lambda dy, x, w, b: (dy @ w, x.T @ dy, dy.sum(0)),
+        [(4, 3), (3, 3), (3,)],
+    )
+    yield (
+        "dw transposed",
+        affine,
+        lambda dy, x, w, b: (dy @ w.T, dy.T @ x, dy.sum(0)),
+        [(4, 3), (3, 3), (3,)],
+    )
+    yield (
+        "bias over the wrong axis",
+        affine,
+        lambda dy, x, w, b: (dy @ w.T, x.T @ dy, dy.sum(1)),
+        [(3, 4), (4, 3), (3,)],
+    )
+    yield (
+        "bias missing a sample",
+        affine,
+        lambda dy, x, w, b: (dy @ w.T, x.T @ dy, dy[1:].sum(0)),
+        [(6, 4), (4, 3), (3,)],
+    )
+    yield (
+        "mean term missing",
+        batchnorm,
+        lambda dy, x: batchnorm_backward(dy, x, mean_term=0),
+        [(6, 3)],
+    )
+    yield (
+        "variance term missing",
+        batchnorm,
+        lambda dy, x: batchnorm_backward(dy, x, var_term=0),
+        [(6, 3)],
+    )
+    yield (
+        "variance term, many samples",
+        batchnorm,
+        lambda dy, x: batchnorm_backward(dy, x, var_term=0),
+        [(300, 2)],
+    )
+    yield (
+        "eps of another size",
+        batchnorm,
+        lambda dy, x: batchnorm_backward(dy, x, eps=0.0),
+        [(6, 3)],
+    )
+    yield (
+        "computed in float32",
+        np.sin,
+        lambda dy, x: ((dy.astype(np.float32) * np.cos(x.astype(np.float32))).astype(float),),
+        [(40, 40)],
+    )
 
 
 @pytest.mark.parametrize(
@@ -125,13 +163,17 @@ def test_a_cotangent_equal_to_the_input_is_not_drawn():
 
 def test_the_convention_at_a_kink_passes_and_is_told():
     for at_zero in (0.0, 0.5, 1.0):
+
         def backward(dy, x, at_zero=at_zero):
             return (dy * np.where(x == 0, at_zero, x > 0),)
 
         report = check(CORRECT["relu"][0], backward, [np.array([-1.0, 0.0, 2.0])])
         assert report
-    outside = check(CORRECT["relu"][0], lambda dy, x: (dy * np.where(x == 0, 1.5, x > 0),),
-                    [np.array([-1.0, 0.0, 2.0])])
+    outside = check(
+        CORRECT["relu"][0],
+        lambda dy, x: (dy * np.where(x == 0, 1.5, x > 0),),
+        [np.array([-1.0, 0.0, 2.0])],
+    )
     assert outside.verdict == "fail"
     assert "kink" in outside.findings[0].note
 
@@ -208,8 +250,14 @@ def test_the_callers_arrays_are_untouched(rng):
 
 
 def test_a_report_reads_well(rng):
-    report = check(np.sin, lambda dy, x: (dy * np.sin(x),), [rng.standard_normal(3)], ["angle"],
-                   seed=4, title="sine")
+    report = check(
+        np.sin,
+        lambda dy, x: (dy * np.sin(x),),
+        [rng.standard_normal(3)],
+        ["angle"],
+        seed=4,
+        title="sine",
+    )
     text = str(report)
     assert text.startswith("sine: fail (3 comparisons, seed 4)")
     assert "fail         angle  (" in text

@@ -39,9 +39,16 @@ def test_the_toy_as_json(capsys):
     assert main(["toy", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert {k: document[k] for k in ("schema", "published", "matched", "mismatches")} == {
-        "schema": 1, "published": 180, "matched": 180, "mismatches": []}
+        "schema": 1,
+        "published": 180,
+        "matched": 180,
+        "mismatches": [],
+    }
     assert document["cases"]["single input"]["dW3"]["computed"] == [
-        [-21032, -352], [-29397, -492], [-35133, -588]]
+        [-21032, -352],
+        [-29397, -492],
+        [-35133, -588],
+    ]
 
 
 def test_a_variant_says_how_it_is_judged(capsys):
@@ -93,7 +100,9 @@ def test_a_target_that_prints_leaves_the_json_alone(capsys):
 @pytest.mark.compiled
 def test_a_reader_that_stops_is_no_error():
     command = f"{sys.executable} -m gradcheck toy --json | true"
-    done = subprocess.run(command, shell=True, cwd=ROOT, text=True, capture_output=True, check=False)
+    done = subprocess.run(
+        command, shell=True, cwd=ROOT, text=True, capture_output=True, check=False
+    )
     assert done.stderr == ""
 
 
@@ -126,8 +135,13 @@ def test_an_interrupt_gives_exit_status_130(monkeypatch, capsys):
 
 @pytest.mark.compiled
 def test_ctrl_c_on_the_process():
-    process = subprocess.Popen([sys.executable, "-m", "gradcheck"], cwd=ROOT, text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gradcheck"],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     assert "180 of 180" in process.stdout.readline()
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
@@ -152,6 +166,8 @@ def test_a_cold_cache_says_what_it_waits_for(tmp_path):
 
 
 def test_gradcheck_imports_numpy_alone():
-    code = ("import sys; import gradcheck, gradcheck.__main__; "
-            "sys.exit(any(m in sys.modules for m in ('numba', 'kernels', 'mlp')))")
+    code = (
+        "import sys; import gradcheck, gradcheck.__main__; "
+        "sys.exit(any(m in sys.modules for m in ('numba', 'kernels', 'mlp')))"
+    )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

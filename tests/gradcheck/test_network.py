@@ -49,7 +49,8 @@ def test_right_networks_pass(rng, reduction):
 CHANGES = {
     "sign of one bias": lambda net: net.linear_layers[1].db.__imul__(-1),
     "one weight off by 1e-4": lambda net: net.linear_layers[2].dW.__setitem__(
-        (1, 1), net.linear_layers[2].dW[1, 1] * 1.0001),
+        (1, 1), net.linear_layers[2].dW[1, 1] * 1.0001
+    ),
     "gamma forgotten": lambda net: net.bn_layers[0].dgamma.__imul__(0),
     "half of a layer": lambda net: net.linear_layers[0].dW.__imul__(0.5),
 }
@@ -66,9 +67,17 @@ def test_planted_mistakes_are_found(name, rng):
 def test_a_foreign_network_is_checked_too(rng):
     weights = [rng.standard_normal((a, b)) for a, b in ((3, 4), (4, 2))]
     draw = iter(weights)
-    net = homework.MLP(3, 2, [4], [homework.Tanh(), homework.Sigmoid()], lambda a, b: next(draw),
-                       lambda b: rng.standard_normal((1, b)), homework.SoftmaxCrossEntropy(), 0.1,
-                       num_bn_layers=1)
+    net = homework.MLP(
+        3,
+        2,
+        [4],
+        [homework.Tanh(), homework.Sigmoid()],
+        lambda a, b: next(draw),
+        lambda b: rng.standard_normal((1, b)),
+        homework.SoftmaxCrossEntropy(),
+        0.1,
+        num_bn_layers=1,
+    )
     report = check_network(net, rng.standard_normal((5, 3)), rng.dirichlet(np.ones(2), 5))
     assert report, str(report)
     # All but b before batchnorm, whose gradient is zero, and the input's, which is not returned.

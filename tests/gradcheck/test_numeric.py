@@ -84,6 +84,7 @@ def test_what_is_not_finite_is_unknown():
 
 def test_saturation_does_not_make_a_flat_function_certain():
     """1 - 1e-14 rounds in steps of 1e-16: a slope of zero here is rounding, not truth."""
+
     def function(x):
         return 240 / (1 + np.exp(-x))
 
@@ -95,7 +96,9 @@ def test_saturation_does_not_make_a_flat_function_certain():
 
 def test_what_does_not_move_adds_no_noise():
     """A huge output that does not depend on t must not drown a small one that does."""
-    estimate = directional_derivative(lambda t: np.array([1e12, np.sin(0.3 + t)]), np.ones(2), (1.0,))
+    estimate = directional_derivative(
+        lambda t: np.array([1e12, np.sin(0.3 + t)]), np.ones(2), (1.0,)
+    )
     assert abs(estimate.value - math.cos(0.3)) <= estimate.error_bar < 1e-9
 
 

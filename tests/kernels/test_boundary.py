@@ -62,8 +62,9 @@ def test_a_kernel_without_an_op_says_so():
 
 def test_momentum_reads_before_it_writes():
     w = np.arange(4.0)
-    w_next, v_next = kernels.momentum_update(w, np.ones(4), np.full(4, 5.0), 0.1, 0.9,
-                                             velocity_next=w)
+    w_next, v_next = kernels.momentum_update(
+        w, np.ones(4), np.full(4, 5.0), 0.1, 0.9, velocity_next=w
+    )
     np.testing.assert_allclose(w_next, np.arange(4) + 4.4)
     assert v_next is w
 
@@ -159,8 +160,14 @@ def test_outputs_that_overlap_are_refused(rng):
     with pytest.raises(ValueError, match="y overlaps x"):
         kernels.relu_forward(buffer[:10], buffer[1:11])
     with pytest.raises(ValueError, match="dx overlaps dw"):
-        kernels.affine_backward(np.ones((3, 3)), np.ones((3, 3)), np.ones((3, 3)),
-                                buffer[:9].reshape(3, 3), buffer[:9].reshape(3, 3), np.empty(3))
+        kernels.affine_backward(
+            np.ones((3, 3)),
+            np.ones((3, 3)),
+            np.ones((3, 3)),
+            buffer[:9].reshape(3, 3),
+            buffer[:9].reshape(3, 3),
+            np.empty(3),
+        )
     np.testing.assert_array_equal(buffer, before)
 
 
@@ -197,8 +204,9 @@ def test_one_hot_and_soft_targets_take_the_same_name(rng):
         np.testing.assert_allclose(soft_loss, loss, rtol=1e-15)
         np.testing.assert_array_equal(soft_p, p)
     dz = kernels.softmax_cross_entropy_backward(np.ones(3), p, labels)
-    np.testing.assert_allclose(kernels.softmax_cross_entropy_backward(np.ones(3), p, one_hot), dz,
-                               atol=1e-16)
+    np.testing.assert_allclose(
+        kernels.softmax_cross_entropy_backward(np.ones(3), p, one_hot), dz, atol=1e-16
+    )
 
 
 def test_many_shapes_do_not_fill_the_memory(rng):

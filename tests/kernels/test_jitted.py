@@ -61,7 +61,9 @@ def test_nan_and_inf_stay_visible():
 
 def test_options_are_chosen_in_one_place():
     """No other file calls Numba's decorators, so none can set other options."""
-    pattern = re.compile(r"numba\.(n?jit|(gu)?vectorize|stencil|cfunc)|from numba import .*jit|fastmath")
+    pattern = re.compile(
+        r"numba\.(n?jit|(gu)?vectorize|stencil|cfunc)|from numba import .*jit|fastmath"
+    )
     for folder in ("kernels", "mlp"):
         for path in (ROOT / folder).rglob("*.py"):
             if path.name != "jit.py":
@@ -89,8 +91,9 @@ def test_kernels_allocate_nothing(op, rng):
     for kernel in kernels_of(op):
         known = kernel_arguments(op, kernel, sample, rng) | settings(op)
         names = [a.name for a in kernel.arguments if a.role == "output"]
-        known |= dict(zip(names, as_tuple(kernel(**kernel_arguments(op, kernel, sample, rng))),
-                          strict=True))
+        known |= dict(
+            zip(names, as_tuple(kernel(**kernel_arguments(op, kernel, sample, rng))), strict=True)
+        )
         values = [known[name] for name in kernel.parameters]
         if op.is_elementwise:
             values = [v.ravel() if isinstance(v, np.ndarray) else v for v in values]

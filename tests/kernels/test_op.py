@@ -21,13 +21,13 @@ def declare(forward, backward=None, signature="()->()", **fields):
 
 
 def cube_forward(x, y):
-    """y = x³."""
+    """Y = x³."""
     for i in range(x.size):
         y[i] = x[i] ** 3
 
 
 def cube_backward(dy, x, dx):
-    """dx = 3·x²·dy."""
+    """Dx = 3·x²·dy."""
     for i in range(x.size):
         dx[i] = 3 * x[i] ** 2 * dy[i]
 
@@ -81,14 +81,19 @@ def test_arguments_stand_in_order(table):
         declare(kernel(cube_forward), kernel(cube_backward))
 
 
-@pytest.mark.parametrize("wrong", ["", "()", "->", "(n,k)(k)->(n)", "(n,)->()", "n->n", "()->()->()"])
+@pytest.mark.parametrize(
+    "wrong", ["", "()", "->", "(n,k)(k)->(n)", "(n,)->()", "n->n", "()->()->()"]
+)
 def test_signatures_that_are_not_gufunc_notation(wrong):
     with pytest.raises(ValueError, match="is not in gufunc notation"):
         parse_signature(wrong)
 
 
 def test_signatures():
-    assert parse_signature("(n,k), (k,m) ->(n,m),()") == ([("n", "k"), ("k", "m")], [("n", "m"), ()])
+    assert parse_signature("(n,k), (k,m) ->(n,m),()") == (
+        [("n", "k"), ("k", "m")],
+        [("n", "m"), ()],
+    )
 
 
 def test_an_op_without_backward_says_so():
@@ -99,5 +104,5 @@ def test_an_op_without_backward_says_so():
 def test_settings_have_an_interval():
     assert Hyper(1.0).check("op: h", np.float32(0.5)) == 0.5
     assert Hyper(1.0, low=0).check("op: h", 3) == 3.0
-    with pytest.raises(ValueError, match=r"op: h is -1, expected a number in \[0, inf\]"):
+    with pytest.raises(ValueError, match=r"op: h is -1.0, expected a number in \[0, inf\]"):
         Hyper(1.0, low=0).check("op: h", -1)

@@ -73,8 +73,9 @@ class Oracle:
                 self.dgamma[i], self.dbeta[i] = (dz * self.hat[i]).sum(axis=0), dz.sum(axis=0)
                 scale = self.gamma[i] * self.rstd[i]
                 if training:
-                    dz = scale * (dz - dz.mean(axis=0)
-                                  - self.hat[i] * (dz * self.hat[i]).mean(axis=0))
+                    dz = scale * (
+                        dz - dz.mean(axis=0) - self.hat[i] * (dz * self.hat[i]).mean(axis=0)
+                    )
                 else:
                     dz = scale * dz
             self.dw[i], self.db[i] = self.x[i].T @ dz, dz.sum(axis=0)

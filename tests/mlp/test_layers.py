@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlp import MSE, Activation, BatchNorm, Linear, ReLU, Sigmoid, SoftmaxCrossEntropy, he, xavier
-from mlp.layers import ACTIVATION_CODES
+from mlp.activations import ACTIVATION_CODES
 
 
 def test_linear(rng):
@@ -34,8 +34,9 @@ def test_batchnorm(rng):
     np.testing.assert_allclose(layer.dbeta[0], delta.sum(axis=0))
     np.testing.assert_allclose(layer.dgamma[0], (delta * xhat).sum(axis=0), atol=1e-7)
     mean, var = np.array(layer.running_mean), np.array(layer.running_var)
-    np.testing.assert_allclose(layer.forward(x, eval=True),
-                               gamma * (x - mean) / np.sqrt(var + 1e-8))
+    np.testing.assert_allclose(
+        layer.forward(x, eval=True), gamma * (x - mean) / np.sqrt(var + 1e-8)
+    )
     np.testing.assert_array_equal(layer.running_mean, mean)
     np.testing.assert_allclose(layer.backward(delta), delta * gamma / np.sqrt(var + 1e-8))
 

@@ -63,21 +63,33 @@ CASES = list(itertools.product(
 @pytest.mark.parametrize(("name", "batchnorm", "labels"), CASES)
 def test_steps_agree_with_numpy(name, batchnorm, labels, dtype, rng):
     """Forward, backward and four updates, one method at a time."""
-    net = MLP(4, 3, [6, 5], name, criterion="mse" if labels == "mse" else SoftmaxCrossEntropy(),
-              lr=0.1, momentum=0.9, num_bn_layers=batchnorm, dtype=dtype, seed=1)
+    net = MLP(
+        4,
+        3,
+        [6, 5],
+        name,
+        criterion="mse" if labels == "mse" else SoftmaxCrossEntropy(),
+        lr=0.1,
+        momentum=0.9,
+        num_bn_layers=batchnorm,
+        dtype=dtype,
+        seed=1,
+    )
     shake(net, rng)
     oracle = Oracle(net)
     for n in (7, 3, 12, 7):
         x, given_labels, targets = problem(rng, net, n, labels)
         net.zero_grads()
         output = net.forward(x)
-        np.testing.assert_allclose(output, oracle.forward(x.astype(float)), rtol=RTOL[dtype],
-                                   atol=RTOL[dtype])
+        np.testing.assert_allclose(
+            output, oracle.forward(x.astype(float)), rtol=RTOL[dtype], atol=RTOL[dtype]
+        )
         assert output.dtype == dtype
         dx = net.backward(given_labels)
         np.testing.assert_allclose(dx, oracle.backward(targets), atol=RTOL[dtype])
-        assert net.total_loss(given_labels) == pytest.approx(oracle.losses(targets).sum(),
-                                                             rel=10 * RTOL[dtype])
+        assert net.total_loss(given_labels) == pytest.approx(
+            oracle.losses(targets).sum(), rel=10 * RTOL[dtype]
+        )
         assert net.error(given_labels) == (output.argmax(1) != targets.argmax(1)).sum()
         net.step()
         oracle.step()
@@ -87,8 +99,17 @@ def test_steps_agree_with_numpy(name, batchnorm, labels, dtype, rng):
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 @pytest.mark.parametrize("labels", ["classes", "soft"])
 def test_train_step_is_the_same_in_one_call(reduction, labels, dtype, rng):
-    net = MLP(4, 3, [6, 5], "tanh", lr=0.05, momentum=0.5, num_bn_layers=2, dtype=dtype,
-              reduction=reduction)
+    net = MLP(
+        4,
+        3,
+        [6, 5],
+        "tanh",
+        lr=0.05,
+        momentum=0.5,
+        num_bn_layers=2,
+        dtype=dtype,
+        reduction=reduction,
+    )
     shake(net, rng)
     oracle = Oracle(net)
     for n in (5, 9, 2):
@@ -119,8 +140,9 @@ def test_evaluation_uses_running_statistics(dtype, rng):
     for n in (1, 5):
         x, labels, targets = problem(rng, net, n)
         output = net(x)
-        np.testing.assert_allclose(output, oracle.forward(x.astype(float), training=False),
-                                   atol=RTOL[dtype])
+        np.testing.assert_allclose(
+            output, oracle.forward(x.astype(float), training=False), atol=RTOL[dtype]
+        )
         dx = net.backward(labels)
         np.testing.assert_allclose(dx, oracle.backward(targets, training=False), atol=RTOL[dtype])
         assert_same(net, oracle, 10 * RTOL[dtype])
@@ -141,8 +163,7 @@ def test_evaluation_uses_running_statistics(dtype, rng):
 def test_any_architecture(widths, n, batchnorm, name, seed):
     rng = np.random.default_rng(seed)
     first, *hiddens, last = widths
-    net = MLP(first, last, hiddens, name, num_bn_layers=min(batchnorm, len(hiddens) + 1),
-              seed=seed)
+    net = MLP(first, last, hiddens, name, num_bn_layers=min(batchnorm, len(hiddens) + 1), seed=seed)
     shake(net, rng)
     oracle = Oracle(net)
     x, labels, targets = problem(rng, net, n)
@@ -229,11 +250,25 @@ def test_the_callers_arrays_are_untouched(rng):
     np.testing.assert_array_equal(net.backward(targets), again.backward(targets))
 
 
-@pytest.mark.parametrize("copier", [copy.copy, copy.deepcopy, lambda n: pickle.loads(pickle.dumps(n))],
-                         ids=["copy", "deepcopy", "pickle"])  # fmt: skip
+COPIERS = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda net: pickle.loads(pickle.dumps(net)),
+}
+
+
+@pytest.mark.parametrize("copier", COPIERS.values(), ids=list(COPIERS))
 def test_a_copy_is_a_network_of_its_own(copier, rng):
-    net = MLP(3, 2, [4], [LeakyReLU(0.3), "tanh"], momentum=0.9, num_bn_layers=1, reduction="sum",
-              criterion="mse")
+    net = MLP(
+        3,
+        2,
+        [4],
+        [LeakyReLU(0.3), "tanh"],
+        momentum=0.9,
+        num_bn_layers=1,
+        reduction="sum",
+        criterion="mse",
+    )
     net.bn_layers[0].alpha = 0.5
     x, y = rng.standard_normal((6, 3)), rng.standard_normal((6, 2))
     net.train_step(x, y)

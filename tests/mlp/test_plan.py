@@ -45,7 +45,7 @@ def networks(draw):
 
 
 def claim(taken, start, size, what):
-    assert 0 <= start
+    assert start >= 0
     assert start + size <= taken.size, what
     assert not taken[start : start + size].any(), what
     taken[start : start + size] = True
