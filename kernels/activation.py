@@ -24,14 +24,14 @@ KINK_AT_ZERO = (0.0,)
 
 @kernel
 def identity_forward(x, y):
-    """Y = x."""
+    """y = x."""
     for i in range(x.size):
         y[i] = x[i]
 
 
 @kernel
 def identity_backward(dy, dx):
-    """Dx = dy."""
+    """dx = dy."""
     for i in range(dy.size):
         dx[i] = dy[i]
 
@@ -47,7 +47,7 @@ identity = Op(
 
 @kernel
 def relu_forward(x, y):
-    """Y = max(x, 0) (Nair & Hinton 2010)."""
+    """y = max(x, 0) (Nair & Hinton 2010)."""
     zero = x.dtype.type(0)
     for i in range(x.size):
         y[i] = zero if x[i] <= zero else x[i]
@@ -55,7 +55,7 @@ def relu_forward(x, y):
 
 @kernel
 def relu_backward(dy, y, dx):
-    """Dx = dy where y > 0, else 0: the derivative at 0 is 0.
+    """dx = dy where y > 0, else 0: the derivative at 0 is 0.
 
     A unit at rest passes nothing on, not even a NaN or an infinity in dy.
     """
@@ -76,7 +76,7 @@ relu = Op(
 
 @kernel
 def leaky_relu_forward(x, slope, y):
-    """Y = x where x > 0, else slope·x (Maas, Hannun & Ng 2013)."""
+    """y = x where x > 0, else slope·x (Maas, Hannun & Ng 2013)."""
     slope = x.dtype.type(slope)
     zero = x.dtype.type(0)
     for i in range(x.size):
@@ -85,7 +85,7 @@ def leaky_relu_forward(x, slope, y):
 
 @kernel
 def leaky_relu_backward(dy, x, slope, dx):
-    """Dx = dy where x > 0, else slope·dy."""
+    """dx = dy where x > 0, else slope·dy."""
     slope = x.dtype.type(slope)
     zero = x.dtype.type(0)
     for i in range(x.size):
@@ -108,7 +108,7 @@ leaky_relu = Op(
 
 @kernel
 def elu_forward(x, alpha, y):
-    """Y = x where x > 0, else alpha·(eˣ - 1) (Clevert et al. 2015, arXiv:1511.07289)."""
+    """y = x where x > 0, else alpha·(eˣ - 1) (Clevert et al. 2015, arXiv:1511.07289)."""
     alpha = x.dtype.type(alpha)
     zero = x.dtype.type(0)
     for i in range(x.size):
@@ -117,7 +117,7 @@ def elu_forward(x, alpha, y):
 
 @kernel
 def elu_backward(dy, x, alpha, dx):
-    """Dx = dy where x > 0, else dy·alpha·eˣ."""
+    """dx = dy where x > 0, else dy·alpha·eˣ."""
     alpha = x.dtype.type(alpha)
     zero = x.dtype.type(0)
     for i in range(x.size):
@@ -145,14 +145,14 @@ def logistic(x):
 
 @kernel
 def sigmoid_forward(x, y):
-    """Y = 1/(1 + e⁻ˣ)."""
+    """y = 1/(1 + e⁻ˣ)."""
     for i in range(x.size):
         y[i] = logistic(x[i])
 
 
 @kernel
 def sigmoid_backward(dy, y, dx):
-    """Dx = dy·y·(1 - y); 0 where y rounds to 1."""
+    """dx = dy·y·(1 - y); 0 where y rounds to 1."""
     one = y.dtype.type(1)
     for i in range(y.size):
         dx[i] = dy[i] * (y[i] * (one - y[i]))
@@ -169,14 +169,14 @@ sigmoid = Op(
 
 @kernel
 def tanh_forward(x, y):
-    """Y = tanh x."""
+    """y = tanh x."""
     for i in range(x.size):
         y[i] = np.tanh(x[i])
 
 
 @kernel
 def tanh_backward(dy, y, dx):
-    """Dx = dy·(1 - y²), as (1 - y)(1 + y); 0 where y rounds to ±1."""
+    """dx = dy·(1 - y²), as (1 - y)(1 + y); 0 where y rounds to ±1."""
     one = y.dtype.type(1)
     for i in range(y.size):
         dx[i] = dy[i] * ((one - y[i]) * (one + y[i]))
@@ -193,7 +193,7 @@ tanh = Op(
 
 @kernel
 def softplus_forward(x, y):
-    """Y = log(1 + eˣ) (Dugas et al. 2001), as max(x, 0) + log1p(e^-|x|)."""
+    """y = log(1 + eˣ) (Dugas et al. 2001), as max(x, 0) + log1p(e^-|x|)."""
     zero = x.dtype.type(0)
     for i in range(x.size):
         y[i] = (zero if x[i] <= zero else x[i]) + np.log1p(np.exp(-abs(x[i])))
@@ -201,7 +201,7 @@ def softplus_forward(x, y):
 
 @kernel
 def softplus_backward(dy, y, dx):
-    """Dx = dy·σ(x), where σ(x) = 1 - e⁻ʸ."""
+    """dx = dy·σ(x), where σ(x) = 1 - e⁻ʸ."""
     for i in range(y.size):
         dx[i] = dy[i] * -np.expm1(-y[i])
 
@@ -227,7 +227,7 @@ def normal_cdf(x):
 
 @kernel
 def gelu_forward(x, y):
-    """Y = x·Φ(x), Φ the normal distribution (Hendrycks & Gimpel 2016, arXiv:1606.08415)."""
+    """y = x·Φ(x), Φ the normal distribution (Hendrycks & Gimpel 2016, arXiv:1606.08415)."""
     reach = x.dtype.type(GAUSSIAN_REACH)
     for i in range(x.size):
         xi = max(x[i], -reach)
@@ -236,7 +236,7 @@ def gelu_forward(x, y):
 
 @kernel
 def gelu_backward(dy, x, dx):
-    """Dx = dy·(Φ(x) + x·φ(x)), φ the normal density."""
+    """dx = dy·(Φ(x) + x·φ(x)), φ the normal density."""
     reach = x.dtype.type(GAUSSIAN_REACH)
     for i in range(x.size):
         xi = float(min(max(x[i], -reach), reach))
@@ -267,7 +267,7 @@ LOGISTIC_REACH = 800.0
 
 @kernel
 def silu_forward(x, y):
-    """Y = x·σ(x) (Elfwing et al. 2017, arXiv:1702.03118)."""
+    """y = x·σ(x) (Elfwing et al. 2017, arXiv:1702.03118)."""
     reach = x.dtype.type(LOGISTIC_REACH)
     for i in range(x.size):
         xi = max(x[i], -reach)
@@ -276,7 +276,7 @@ def silu_forward(x, y):
 
 @kernel
 def silu_backward(dy, x, dx):
-    """Dx = dy·σ(x)·(1 + x·σ(-x))."""
+    """dx = dy·σ(x)·(1 + x·σ(-x))."""
     one = x.dtype.type(1)
     reach = x.dtype.type(LOGISTIC_REACH)
     for i in range(x.size):
@@ -301,7 +301,7 @@ ACTIVATIONS = (identity, relu, leaky_relu, elu, sigmoid, tanh, softplus, gelu, s
 
 @jit
 def activation_forward(code, setting, x, y):
-    """Y = φ(x) for the activation number `code`; `setting` is its slope or alpha, if any."""
+    """y = φ(x) for the activation number `code`; `setting` is its slope or alpha, if any."""
     if code == 0:
         identity_forward(x, y)
     elif code == 1:
@@ -324,7 +324,7 @@ def activation_forward(code, setting, x, y):
 
 @jit
 def activation_backward(code, setting, dy, x, y, dx):
-    """Dx = dy·φ'(x) for the activation number `code`."""
+    """dx = dy·φ'(x) for the activation number `code`."""
     if code == 0:
         identity_backward(dy, dx)
     elif code == 1:

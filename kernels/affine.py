@@ -9,13 +9,13 @@ from kernels.op import Op
 
 @kernel
 def affine_forward(x, w, b, y):
-    """Y = x·w + b;  x (n, k), w (k, m), b (m,), y (n, m)."""
+    """y = x·w + b;  x (n, k), w (k, m), b (m,), y (n, m)."""
     matmul_bias(x, w, b, y)
 
 
 @kernel
 def affine_backward(dy, x, w, dx, dw, db):
-    """Dx = dy·wᵀ (n, k);  dw = xᵀ·dy (k, m);  db = Σₙ dy (m,).
+    """dx = dy·wᵀ (n, k);  dw = xᵀ·dy (k, m);  db = Σₙ dy (m,).
 
     From dL = Σ dy·(dx·w + x·dw + db): each gradient is what its differential multiplies.
     """

@@ -18,7 +18,7 @@ EPS = Hyper(1e-8, low=0.0)
 
 @kernel
 def batchnorm_forward(x, gamma, beta, eps, y, mean, var, rstd):
-    """Y = gamma·(x - mean)·rstd + beta, with the mean and the variance of each column.
+    """y = gamma·(x - mean)·rstd + beta, with the mean and the variance of each column.
 
     x, y (n, m); gamma, beta, mean, var, rstd (m,); rstd = 1/√(var + eps).
     An empty batch has mean 0 and variance 0.
@@ -50,7 +50,7 @@ def centred_twice(x, mean, residual):
 
 @kernel
 def batchnorm_backward(dy, x, gamma, mean, rstd, dx, dgamma, dbeta):
-    """Dx = gamma·rstd·(dy - Σdy/n - x̂·Σ(dy·x̂)/n);  dgamma = Σ dy·x̂;  dbeta = Σ dy.
+    """dx = gamma·rstd·(dy - Σdy/n - x̂·Σ(dy·x̂)/n);  dgamma = Σ dy·x̂;  dbeta = Σ dy.
 
     x̂ = (x - mean)·rstd; sums run over the batch. The second term is the gradient through
     the mean, the third the one through the variance (arXiv:1502.03167, section 3).
@@ -81,7 +81,7 @@ def batchnorm_backward(dy, x, gamma, mean, rstd, dx, dgamma, dbeta):
 
 @kernel
 def batchnorm_inference_forward(x, gamma, beta, mean, var, eps, y):
-    """Y = gamma·(x - mean)/√(var + eps) + beta, with the statistics given."""
+    """y = gamma·(x - mean)/√(var + eps) + beta, with the statistics given."""
     n, m = x.shape
     for j in range(m):
         scale = 1.0 / np.sqrt(float(var[j]) + eps)
@@ -91,7 +91,7 @@ def batchnorm_inference_forward(x, gamma, beta, mean, var, eps, y):
 
 @kernel
 def batchnorm_inference_backward(dy, x, gamma, mean, var, eps, dx, dgamma, dbeta):
-    """Dx = gamma·dy/√(var + eps);  dgamma = Σ dy·x̂;  dbeta = Σ dy."""
+    """dx = gamma·dy/√(var + eps);  dgamma = Σ dy·x̂;  dbeta = Σ dy."""
     n, m = x.shape
     for j in range(m):
         scale = 1.0 / np.sqrt(float(var[j]) + eps)

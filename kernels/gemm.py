@@ -8,7 +8,7 @@ from kernels.jit import jit
 
 @jit
 def matmul_bias(a, b, bias, c):
-    """C = a @ b + bias;  a (n, k), b (k, m), bias (m,), c (n, m)."""
+    """c = a @ b + bias;  a (n, k), b (k, m), bias (m,), c (n, m)."""
     n, k, m = a.shape[0], a.shape[1], b.shape[1]
     for i in range(n):
         for j in range(m):
@@ -21,7 +21,7 @@ def matmul_bias(a, b, bias, c):
 
 @jit
 def matmul_transpose_a(a, b, c):
-    """C = aᵀ @ b;  a (n, k), b (n, m), c (k, m)."""
+    """c = aᵀ @ b;  a (n, k), b (n, m), c (k, m)."""
     n, k, m = a.shape[0], a.shape[1], b.shape[1]
     for p in range(k):
         for j in range(m):
@@ -34,7 +34,7 @@ def matmul_transpose_a(a, b, c):
 
 @jit
 def matmul_transpose_b(a, b, c):
-    """C = a @ bᵀ;  a (n, m), b (k, m), c (n, k)."""
+    """c = a @ bᵀ;  a (n, m), b (k, m), c (n, k)."""
     n, m, k = a.shape[0], a.shape[1], b.shape[0]
     for i in range(n):
         for p in range(k):

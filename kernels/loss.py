@@ -17,7 +17,7 @@ def difference_plus(a, b, c):
 
 @jit
 def softmax_row(z, p):
-    """P = softmax(z); returns max z and log Σ e^(z - max z).
+    """p = softmax(z); returns max z and log Σ e^(z - max z).
 
     The largest term of that sum is 1, so the logarithm is log1p of the others: it keeps
     its digits when the others are small. Without classes the maximum is -inf.
@@ -43,7 +43,7 @@ def softmax_row(z, p):
 
 @kernel
 def softmax_cross_entropy_forward(z, labels, loss, p):
-    """Loss = logsumexp(z) - z[label];  p = softmax(z).
+    """loss = logsumexp(z) - z[label];  p = softmax(z).
 
     z, p (n, m) logits and probabilities; labels (n,) integer classes; loss (n,).
     """
@@ -54,7 +54,7 @@ def softmax_cross_entropy_forward(z, labels, loss, p):
 
 @kernel
 def softmax_cross_entropy_backward(dloss, p, labels, dz):
-    """Dz = dloss·(p - onehot(label))."""
+    """dz = dloss·(p - onehot(label))."""
     for i in range(p.shape[0]):
         for j in range(p.shape[1]):
             dz[i, j] = dloss[i] * p[i, j]
@@ -63,7 +63,7 @@ def softmax_cross_entropy_backward(dloss, p, labels, dz):
 
 @kernel
 def softmax_cross_entropy_soft_forward(z, targets, loss, p):
-    """Loss = logsumexp(z) - targets·z;  p = softmax(z).
+    """loss = logsumexp(z) - targets·z;  p = softmax(z).
 
     targets (n, m) are one-hot rows, distributions, or any weights. For rows that sum to
     one this is cross-entropy, -Σ targets·log p; for others it is the scalar whose
@@ -84,7 +84,7 @@ def softmax_cross_entropy_soft_forward(z, targets, loss, p):
 
 @kernel
 def softmax_cross_entropy_soft_backward(dloss, p, targets, dz):
-    """Dz = dloss·(p - targets)."""
+    """dz = dloss·(p - targets)."""
     for i in range(p.shape[0]):
         for j in range(p.shape[1]):
             dz[i, j] = dloss[i] * (p[i, j] - targets[i, j])
@@ -132,7 +132,7 @@ softmax_cross_entropy = Op(
 
 @kernel
 def mse_forward(y, targets, loss):
-    """Loss = Σⱼ (y - targets)²/m: the mean over the m outputs of a sample.
+    """loss = Σⱼ (y - targets)²/m: the mean over the m outputs of a sample.
 
     y, targets (n, m); loss (n,). The mean of it over the batch is the mean of all squares.
     """
@@ -146,7 +146,7 @@ def mse_forward(y, targets, loss):
 
 @kernel
 def mse_backward(dloss, y, targets, dy):
-    """Dy = dloss·2·(y - targets)/m."""
+    """dy = dloss·2·(y - targets)/m."""
     factor = y.dtype.type(2) / y.dtype.type(max(y.shape[1], 1))
     for i in range(y.shape[0]):
         for j in range(y.shape[1]):

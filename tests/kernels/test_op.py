@@ -21,13 +21,13 @@ def declare(forward, backward=None, signature="()->()", **fields):
 
 
 def cube_forward(x, y):
-    """Y = x³."""
+    """y = x³."""
     for i in range(x.size):
         y[i] = x[i] ** 3
 
 
 def cube_backward(dy, x, dx):
-    """Dx = 3·x²·dy."""
+    """dx = 3·x²·dy."""
     for i in range(x.size):
         dx[i] = 3 * x[i] ** 2 * dy[i]
 

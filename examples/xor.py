@@ -1,0 +1,21 @@
+"""Exclusive or: check the gradients first, then train."""
+
+import numpy as np
+
+from gradcheck import check_network
+from mlp import MLP
+
+
+def main() -> None:
+    """Print the check of the untrained network, and how training ends."""
+    x = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]])
+    labels = np.array([0, 1, 1, 0])
+    net = MLP(2, 2, hiddens=[16], activations="tanh", lr=0.5, momentum=0.9, seed=4)
+    print(check_network(net, x, labels, title="before training"))
+    for _ in range(300):
+        loss = net.train_step(x, labels)
+    print(f"after 300 steps: loss {loss:.4f}, {net.error(labels)} mistakes")
+
+
+if __name__ == "__main__":
+    main()
