@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -99,7 +100,7 @@ def test_a_target_that_prints_leaves_the_json_alone(capsys):
 
 @pytest.mark.compiled
 def test_a_reader_that_stops_is_no_error():
-    command = f"{sys.executable} -m gradcheck toy --json | true"
+    command = f"{shlex.quote(sys.executable)} -m gradcheck toy --json | true"
     done = subprocess.run(
         command, shell=True, cwd=ROOT, text=True, capture_output=True, check=False
     )
