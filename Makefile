@@ -45,21 +45,24 @@ wheel: .venv/installed-lint
 	$(RUN) -m build --wheel --outdir dist .
 	$(RUN) tests/wheel_contents.py dist
 
-check: test lint types contract wheel
+# Every gate, as CI has them.
+check: test proof lint types contract bench wheel
 
 clean:
 	rm -rf .venv dist build *.egg-info
 
 # ---------------------------------------------------------------------------- environment
+# A stamp after each step that succeeded: what was interrupted is done again.
 
-.venv/bin/python:
+.venv/made:
 	@test -n "$(PYTHON)" || { echo "backproof needs Python 3.10 or newer; none was found" >&2; exit 2; }
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv --clear .venv
+	@touch $@
 
-.venv/installed-core: .venv/bin/python pyproject.toml
+.venv/installed-core: .venv/made pyproject.toml
 	$(RUN) -m pip install -q -e .
 	@touch $@
 
-.venv/installed-%: .venv/bin/python pyproject.toml
+.venv/installed-%: .venv/made pyproject.toml
 	$(RUN) -m pip install -q -e ".[$*]"
 	@touch $@

@@ -2,7 +2,7 @@
 
 
 def pytest_addoption(parser):
-    parser.addoption("--thorough", action="store_true", help="more seeds, shapes and examples")
+    parser.addoption("--thorough", action="store_true", help="more seeds")
 
 
 def pytest_configure(config):

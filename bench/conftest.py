@@ -1,11 +1,14 @@
 """What every benchmark report carries about the machine and the versions."""
 
 import platform
+from pathlib import Path
 
 import llvmlite
 import numba
 import numpy as np
 from numba import config
+
+HERE = Path(__file__).parent
 
 VERSIONS = {
     "python": platform.python_version(),
@@ -30,4 +33,4 @@ def pytest_benchmark_update_json(config, benchmarks, output_json):
 def pytest_collection_modifyitems(items):
     """Timing plain Python says nothing of kernels."""
     if config.DISABLE_JIT:
-        items[:] = [item for item in items if "bench" not in item.path.parts]
+        items[:] = [item for item in items if HERE not in item.path.parents]

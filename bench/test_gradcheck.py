@@ -12,7 +12,7 @@ from mlp import MLP
 def test_toy(benchmark):
     result = run_toy()
     assert result.matched == 180
-    benchmark.extra_info.update(numbers=180, dtype="float64")
+    benchmark.extra_info.update(numbers=180, dtype="float64", shape={"x": [1, 2]})
     benchmark(run_toy)
 
 
@@ -24,6 +24,10 @@ def test_network_784_128_10(benchmark):
     report = check_network(net, x, labels)
     assert report, str(report)
     benchmark.extra_info.update(
-        parameters=net.params.size, comparisons=report.checked, dtype="float64"
+        parameters=net.params.size,
+        comparisons=report.checked,
+        shape={"x": list(x.shape)},
+        bytes=net.params.nbytes,
+        dtype="float64",
     )
     benchmark.pedantic(check_network, (net, x, labels), rounds=3)

@@ -23,12 +23,12 @@ def run(**environment):
 def test_warm(benchmark):
     """Everything is in the cache."""
     run()
-    benchmark.extra_info.update(cache="warm")
+    benchmark.extra_info.update(cache="warm", dtype="float64")
     benchmark.pedantic(run, rounds=5)
 
 
 @pytest.mark.benchmark(group="startup")
 def test_cold(benchmark, tmp_path):
     """Nothing is: the kernels that the toy needs are compiled."""
-    benchmark.extra_info.update(cache="cold")
+    benchmark.extra_info.update(cache="cold", dtype="float64")
     benchmark.pedantic(run, kwargs={"NUMBA_CACHE_DIR": str(tmp_path)}, rounds=1)

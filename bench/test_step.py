@@ -57,7 +57,7 @@ def test_step(benchmark, name, dtype):
     oracle.step()
     net.train_step(x, labels)
     for layer, w in zip(net.linear_layers, oracle.w, strict=True):
-        np.testing.assert_allclose(layer.W, w, atol=1e-5 if dtype == "float32" else 1e-12)
+        np.testing.assert_allclose(layer.W, w, rtol=0, atol=1e-5 if dtype == "float32" else 1e-12)
 
     benchmark.extra_info.update(
         widths=step.widths, batch=step.batch, activation=step.activation, dtype=dtype,

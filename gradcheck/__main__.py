@@ -83,6 +83,7 @@ class CompileNotice(logging.Handler):
         super().__init__()
         self.count = 0
         self.start = 0.0
+        self.announced = False
         has_terminal = sys.stderr is not None and sys.stderr.isatty()
         self.is_terminal = has_terminal and os.environ.get("TERM") != "dumb"
 
@@ -91,9 +92,11 @@ class CompileNotice(logging.Handler):
         if not message.startswith("compiling"):
             self.write(f"{message}\n")
             return
+        if not self.announced:
+            self.write("compiling the kernels: the first run only, later ones load them\n")
         if self.count == 0:
             self.start = time.perf_counter()
-            self.write("compiling the kernels: the first run only, later ones load them\n")
+        self.announced = True
         self.count += 1
         if self.is_terminal:
             self.write(f"\r\033[K  {self.count} {message}")

@@ -95,7 +95,8 @@ def check(
             finding = Finding(names[i], FAIL, note=nonlinear[i])
         findings.append(finding)
         checked += count
-    return Report(title, seed, tuple(findings), checked)
+    notes = () if findings else ("no floating input has a gradient: nothing to check",)
+    return Report(title, seed, tuple(findings), checked, notes)
 
 
 def unfit(first: Any, second: Any, gradients: Any, again: Any) -> str:

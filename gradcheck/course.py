@@ -5,6 +5,7 @@ knows whose it is. Beside the class, its module must offer the activations and t
 (`ReLU`, `Sigmoid`, `Tanh`, `SoftmaxCrossEntropy`).
 """
 
+import functools
 import importlib
 import sys
 import traceback
@@ -91,8 +92,14 @@ def build_toy(target: str, activation: str = "relu", batchnorm: int = 0) -> Any:
         momentum=0.0,
         num_bn_layers=batchnorm,
     )
-    if not hasattr(net, "linear_layers"):
-        raise TargetError(f"target {target}: its networks have no attribute 'linear_layers'")
+    for attribute in ("linear_layers", "activations"):
+        if not hasattr(net, attribute):
+            raise TargetError(f"target {target}: its networks have no attribute {attribute!r}")
+    if len(getattr(net, "bn_layers", ())) != batchnorm:
+        raise TargetError(
+            f"target {target}: asked for {batchnorm} batchnorm layers, its network has "
+            f"{len(getattr(net, 'bn_layers', ()))} in 'bn_layers'"
+        )
     return net
 
 
@@ -137,7 +144,9 @@ def record_input_gradients(layers: Sequence[Any]) -> Callable[[int], Any]:
 
     def listen(i: int, layer: Any) -> None:
         backward = layer.backward
+        backward = getattr(backward, "__wrapped__", backward)  # not listened to twice
 
+        @functools.wraps(backward)
         def listening(*args: Any, **kwargs: Any) -> Any:
             heard[i] = backward(*args, **kwargs)
             return heard[i]

@@ -15,14 +15,20 @@ Array = np.ndarray
 
 
 def check_network(
-    net: Any, x: Any, labels: Any, seed: int = 0, twin: Any = None, title: str = "network"
+    net: Any,
+    x: Any,
+    labels: Any,
+    seed: int = 0,
+    twin: Any = None,
+    title: str = "network",
+    reduction: str | None = None,
 ) -> Report:
     """Compare every gradient of a network of the course's interface with differences.
 
     The scalar is the loss of the batch, computed here from the network's output:
-    logsumexp(z) - y·z, or the squared error where the criterion is named so. Courses differ
-    in whether a gradient is that of the sum or of the mean over the batch: either is found,
-    array by array, and told as a note.
+    logsumexp(z) - y·z, or the squared error where the criterion is named so, reduced as
+    `reduction` or, by default, `net.reduction` says. Where neither is there, courses differ:
+    gradients of the mean and of the sum both count, array by array, and a note tells them.
 
     Parameters
     ----------
@@ -31,10 +37,14 @@ def check_network(
         parameters are perturbed in place; they and the running statistics are put back.
     labels : integer classes (N,) or target rows (N, outputs).
     twin : the same network with the same parameters in float64, to take sharper differences
-        of where `net` is float32.
+        of where `net` is float32. Default: `net.astype(float64)`, where there is that method.
+    reduction : "mean", "sum" or None.
     """
     x, labels = np.array(x), np.array(labels)
     rng = generator(seed)
+    reduction = reduction or getattr(net, "reduction", None)
+    if twin is None and x.dtype == np.float32 and hasattr(net, "astype"):
+        twin = net.astype(np.float64)
     measured = net if twin is None else twin
     with preserved(net), preserved(measured):
         gradients = gradients_of(net, x, labels)
@@ -49,18 +59,33 @@ def check_network(
             name: largest_difference(gradient, [other[name] for other in others])
             for name, gradient in gradients.items()
         }
-        places = Places(measured, x.astype(np.float64) if twin is not None else x, labels)
-        weights = np.full(len(x), 1.0 / max(len(x), 1))
+        places = Places(measured, x if measured is net else x.astype(np.float64), labels)
+        mean = np.full(len(x), 1.0 / max(len(x), 1))
+        weights = np.ones(len(x)) if reduction == "sum" else mean
         findings, notes, checked = [], [], 0
         for name, gradient in gradients.items():
             at, value = places.varied(name)
-            finding, count, convention = compare_scaled(
-                name, at, value, gradient, weights, rng, places.epsilon, spreads[name]
-            )
+            settled = (name, at, value, gradient, weights, rng, places.epsilon, spreads[name])
+            if reduction:
+                finding, count = compare(*settled)
+                convention = ""
+            else:
+                finding, count, convention = compare_scaled(*settled)
             findings.append(finding)
             notes += [convention] if convention else []
             checked += count
+        gradients_of(net, x, labels)  # outputs and gradients are those of the network as it is
+    if notes and any(
+        f.excess < 1 < abs(f.analytic) / (f.error_bar or 1)
+        for f in findings
+        if not is_noted(f, notes)
+    ):
+        notes.append("the others are of the mean: together, gradients of no single loss")
     return Report(title, seed, tuple(findings), checked, tuple(notes))
+
+
+def is_noted(finding: Finding, notes: list[str]) -> bool:
+    return any(note.startswith(f"{finding.name}:") for note in notes)
 
 
 class Places:

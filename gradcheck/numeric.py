@@ -100,7 +100,8 @@ class Line:
     def sample(self, t: float) -> Array:
         """The outputs at t; not finite where the function raises, as outside its domain."""
         try:
-            return np.asarray(self.function(t), np.float64).ravel()
+            with np.errstate(all="ignore"):
+                return np.asarray(self.function(t), np.float64).ravel()
         except (ArithmeticError, ValueError, AssertionError):
             return np.full(self.centre.shape, np.nan)
 

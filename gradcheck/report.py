@@ -66,6 +66,8 @@ def toy_text(result: ToyResult) -> str:
             if report.title == case:
                 lines += difference_lines(report)
     label = "published numbers match" if result.is_published else "numbers match the reference"
+    if result.is_published and result.verdict == PASS:
+        lines += ["", toy.BLIND]
     untold = sum(f.verdict == INCONCLUSIVE for r in result.differences for f in r.findings)
     if untold:
         label += f", differences cannot tell for {untold} arrays"

@@ -19,17 +19,7 @@ DTYPES = (np.float64, np.float32)
 
 WIDTHS = (3, 5, 4, 3)
 BATCH = 7
-ACTIVATIONS = (
-    "identity",
-    "relu",
-    "leaky_relu",
-    "elu",
-    "sigmoid",
-    "tanh",
-    "softplus",
-    "gelu",
-    "silu",
-)
+NAMES_TARGET = "mlp.activations:ACTIVATION_CODES"
 
 
 def check_operations(seed: int = 0) -> Iterator[Report]:
@@ -51,7 +41,7 @@ def check_operations(seed: int = 0) -> Iterator[Report]:
 def check_networks(seed: int = 0) -> Iterator[Report]:
     """A report for each activation with and without batchnorm, and for each kind of label."""
     for dtype in DTYPES:
-        for activation in ACTIVATIONS:
+        for activation in load(NAMES_TARGET):
             for batchnorm in (0, len(WIDTHS) - 2):
                 yield check_one(seed, dtype, activation, batchnorm, "classes")
         for labels in ("soft", "mse"):

@@ -31,6 +31,12 @@ CAPTIONS = (
     "in layer order under captions in reverse order; here each is under its own layer."
 )
 
+BLIND = (
+    "What the toy cannot show: its pre-activations are all positive, its biases zero, its rows run "
+    "one by one. A missing ReLU mask, a bias left out of forward, or a misplaced 1/N all pass; "
+    "gradcheck.check_network on random data sees them."
+)
+
 QUANTITIES = (
     "output of H1", "output of H2", "output",
     "dW1", "dW2", "dW3",

@@ -16,9 +16,14 @@ from kernels.op import Op
 SLOPE = Hyper(0.01)
 ALPHA = Hyper(1.0, low=0.0)
 
-OVERFLOW = 88.8, 710.0
-"""Just beyond these, exp leaves the range of float32 and float64."""
-EDGES = (0.0, -0.0, 1.0, -1.0, 20.0, -20.0) + OVERFLOW + tuple(-x for x in OVERFLOW)
+EDGES = tuple(
+    sign * size
+    for size in (0.0, 5e-324, 1e-45, 1.2e-38, 2.3e-308, 1e-4, 1, 20, 88.8, 710, 3.4e38, 1.79e308)
+    for sign in (1, -1)
+)
+"""Zeros, subnormals, the least and greatest normal numbers, and where exp leaves the range, of
+both dtypes. Infinities and NaN are everybody's edges."""
+
 KINK_AT_ZERO = (0.0,)
 
 

@@ -24,16 +24,18 @@ from numba.core.caching import (
 
 log = logging.getLogger("backproof.compile")
 
-KERNELS = Path(__file__).parent
+LIBRARY = tuple(Path(__file__).parents[1] / name for name in ("kernels", "mlp"))
+"""The packages whose functions are cached. Others are not: what they are compiled from cannot
+be known, and a stale answer is worse than a slow one."""
 
 
 @functools.cache
-def sources_digest(package: Path) -> str:
-    """SHA-256 of the Python sources in `package` and in `kernels`, names included."""
+def sources_digest() -> str:
+    """SHA-256 of every Python source of the library, names included."""
     digest = hashlib.sha256()
-    for folder in sorted({package, KERNELS}):
-        for source in sorted(folder.glob("*.py")):
-            digest.update(source.name.encode() + b"\0")
+    for package in LIBRARY:
+        for source in sorted(package.rglob("*.py")):
+            digest.update(str(source.relative_to(package.parent)).encode() + b"\0")
             digest.update(source.read_bytes() + b"\0")
     return digest.hexdigest()
 
@@ -77,7 +79,7 @@ class SourcesLocator(_CacheLocator):
         return str(self._directory)
 
     def get_source_stamp(self):
-        return sources_digest(Path(self._function.__code__.co_filename).parent)
+        return sources_digest()
 
     def get_disambiguator(self):
         return str(self._function.__code__.co_firstlineno)
@@ -148,6 +150,8 @@ class SourcesCache(FunctionCache):
 
 
 def use_cache(dispatcher) -> None:
-    """Make `dispatcher` load from and save to the cache, where there is one."""
-    if cache_directory(Path(dispatcher.py_func.__code__.co_filename).parent) is not None:
+    """Make `dispatcher` load from and save to the cache, if it is ours and there is one."""
+    folder = Path(dispatcher.py_func.__code__.co_filename).parent
+    is_ours = any(folder.is_relative_to(package) for package in LIBRARY)
+    if is_ours and cache_directory(folder) is not None:
         dispatcher._cache = SourcesCache(dispatcher.py_func)

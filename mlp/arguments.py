@@ -41,7 +41,7 @@ def by_name(where: str, name: Any, known: Iterable[str]) -> str:
         raise TypeError(f"{where} is {name!r}, expected one of {', '.join(known)}")
     if name in known:
         return name
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(name.lower(), known, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     raise ValueError(f"{where} is {name!r}, expected one of {', '.join(known)}{hint}")
 

@@ -147,12 +147,12 @@ class BatchNorm(Layer):
     `running_mean` starts at 0, `running_var` at 1.
     """
 
-    gamma, beta, dgamma, dbeta, running_mean, running_var, settings = (View() for _ in range(7))
+    gamma, beta, dgamma, dbeta, running_mean, running_var, _settings = (View() for _ in range(7))
 
     def __init__(self, in_feature: int, alpha: float = 0.9, dtype: Any = np.float64):
         n = whole("BatchNorm: in_feature", in_feature, low=1)
         names = ("gamma", "beta", "dgamma", "dbeta", "running_mean", "running_var")
-        super().__init__(dtype, dict.fromkeys(names, (1, n)) | {"settings": (1, 2)})
+        super().__init__(dtype, dict.fromkeys(names, (1, n)) | {"_settings": (1, 2)})
         self.gamma[...] = self.running_var[...] = 1
         self.eps = OPS["batchnorm"].hyper["eps"].default
         self.alpha = alpha
@@ -160,7 +160,7 @@ class BatchNorm(Layer):
 
     @property
     def eps(self) -> float:
-        return float(self.settings[0, 0])
+        return float(self._settings[0, 0])
 
     @eps.setter
     def eps(self, value: float) -> None:
@@ -169,7 +169,7 @@ class BatchNorm(Layer):
     @property
     def alpha(self) -> float:
         """The weight of the old value in the running averages."""
-        return float(self.settings[0, 1])
+        return float(self._settings[0, 1])
 
     @alpha.setter
     def alpha(self, value: float) -> None:
@@ -178,7 +178,7 @@ class BatchNorm(Layer):
         )
 
     def _set(self, column: int, name: str, value: float) -> None:
-        self.settings[0, column] = fits(f"BatchNorm: {name}", value, self.dtype)
+        self._settings[0, column] = fits(f"BatchNorm: {name}", value, self.dtype)
         self.changed()
 
     def forward(self, x: Any, eval: bool = False) -> Array:  # noqa: A002, the course's name
@@ -195,7 +195,8 @@ class BatchNorm(Layer):
                 "BatchNorm.forward: x has 1 row, expected at least 2: one sample has no variance"
             )
         y, mean, var, rstd = kernels.batchnorm_forward(x, gamma, beta, eps=eps)
-        for running, value in (self.running_mean[0], mean), (self.running_var[0], var):
+        averages = ((self.running_mean[0], mean), (self.running_var[0], var)) if len(x) else ()
+        for running, value in averages:
             kernels.running_average_update(running, value, alpha=self.alpha, average_next=running)
         self._backward = lambda delta: kernels.batchnorm_backward(delta, x, gamma, mean, rstd)
         return y

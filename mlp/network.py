@@ -69,7 +69,8 @@ class MLP:
     Attributes
     ----------
     params, grads : the flat vectors; weights and biases of each layer in order, then gammas
-        and betas. Assigning writes into them.
+        and betas. Assigning writes into them. Running statistics are not parameters: to keep
+        a whole network, pickle or copy it.
     linear_layers, bn_layers, activations : the layers, as views.
     output : the last activation of the last forward.
     """
@@ -160,7 +161,7 @@ class MLP:
                 places |= {f"d{name}": gradients + start for name, start in places.items()}
                 places |= zip(("running_mean", "running_var"), plan.running[i], strict=True)
                 views = {name: view(start, 1, n_out) for name, start in places.items()}
-                views["settings"] = view(plan.settings[i], 1, 2)
+                views["_settings"] = view(plan.settings[i], 1, 2)
                 next(bns).bind(dx, self._parameters_changed, views)
             else:
                 memory[plan.settings[i] :][: len(spec.settings)] = spec.settings
@@ -205,7 +206,13 @@ class MLP:
             "num_bn_layers": self.num_bn_layers, "dtype": self.dtype.name,
             "reduction": self.reduction,
         }  # fmt: skip
-        return restore, (arguments, self._memory.copy(), self.train_mode)
+        return restore, (type(self), arguments, self._memory, self.train_mode)
+
+    def astype(self, dtype: Any) -> "MLP":
+        """The same network in another dtype: parameters, velocity and running statistics."""
+        kind, arguments, memory, training = self.__reduce__()[1]
+        dtype = as_dtype("MLP.astype", dtype)
+        return restore(kind, arguments | {"dtype": dtype.name}, memory.astype(dtype), training)
 
     # ------------------------------------------------------------------ settings and vectors
 
@@ -359,7 +366,9 @@ class MLP:
         output = self._last_output("error")
         classes, targets, kind = self._check_labels("error", labels, len(output))
         truth = classes if kind == SOFTMAX_LABELS else targets.argmax(axis=1)
-        return int((output.argmax(axis=1) != truth).sum())
+        # The largest of a row with NaN is unknown, and so not in the right place.
+        wrong = (output.argmax(axis=1) != truth) | np.isnan(output).any(axis=1)
+        return int(wrong.sum())
 
     def _last_output(self, method: str) -> Array:
         return self._there(self._reader(self._last_ops[-1], Y, WIDTH_OUT), method)
@@ -397,9 +406,10 @@ class MLP:
         self._can_backward = self._has_gradients = False
 
 
-def restore(arguments: dict[str, Any], memory: Array, training: bool) -> MLP:
+def restore(kind: type[MLP], arguments: dict[str, Any], memory: Array, training: bool) -> MLP:
     """A network from its pickle."""
-    net = MLP(**arguments)
+    net = object.__new__(kind)
+    MLP.__init__(net, **arguments)
     net._memory[:] = memory
     net._set_mode(training)
     return net

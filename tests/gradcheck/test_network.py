@@ -38,12 +38,21 @@ def test_right_networks_pass(rng, reduction):
     assert report, str(report)
     assert [f.name for f in report.findings][:2] == ["linear_layers[0].W", "linear_layers[0].b"]
     assert report.findings[-1].name == "input"
-    assert bool(report.notes) == (reduction == "sum")
+    assert not report.notes
     np.testing.assert_array_equal(net.params, before)
-    net.forward(x)
     for bn, mean in zip(net.bn_layers, statistics, strict=True):
-        # One forward of ours and one of the checker's; its hundreds of others left no trace.
-        assert abs(np.array(bn.running_mean) - mean).max() < 1
+        np.testing.assert_array_equal(bn.running_mean, mean)
+
+
+def test_a_checked_network_is_as_it_was(rng):
+    """Outputs and gradients after the check are those of a forward and backward before it."""
+    net, other = (network(np.random.default_rng(5), num_bn_layers=1) for _ in range(2))
+    x, labels = rng.standard_normal((6, 3)), rng.integers(0, 3, 6)
+    check_network(net, x, labels)
+    other.forward(x)
+    other.backward(labels)
+    np.testing.assert_array_equal(net.output, other.output)
+    np.testing.assert_array_equal(net.grads, other.grads)
 
 
 CHANGES = {
@@ -62,6 +71,37 @@ def test_planted_mistakes_are_found(name, rng):
     report = check_network(net, rng.standard_normal((6, 3)), rng.integers(0, 3, 6))
     assert report.verdict == "fail"
     assert sum(finding.verdict == "fail" for finding in report.findings) == 1
+
+
+def test_a_misplaced_mean_is_found(rng):
+    """Where the network says how it reduces, a tensor scaled otherwise is wrong."""
+    net = spoil(network(rng), lambda net: net.linear_layers[1].db.__imul__(6))
+    x, labels = rng.standard_normal((6, 3)), rng.integers(0, 3, 6)
+    assert check_network(net, x, labels).verdict == "fail"
+    net.__class__ = type("Silent", (MLP,), {"reduction": None})
+    net._reduction = "mean"
+    report = check_network(net, x, labels)
+    assert report  # somebody else's convention, but no single loss has these gradients
+    assert "gradients of no single loss" in report.notes[-1]
+
+
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "tanh"])
+def test_float32_networks_do_not_fail(name):
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        net = MLP(20, 4, [32], name, dtype=np.float32, seed=seed)
+        x, labels = rng.standard_normal((16, 20)).astype(np.float32), rng.integers(0, 4, 16)
+        assert check_network(net, x, labels), name
+        coarse = check_network(net, x, labels, twin=net)
+        assert coarse.verdict != "fail", str(coarse)
+
+
+def test_units_at_rest_on_a_kink_do_not_fail():
+    """Exclusive or with zero biases: the row of zeros puts every unit on its kink."""
+    x, labels = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
+    report = check_network(MLP(2, 2, [16], "relu", seed=4), x, labels)
+    assert report.verdict == "inconclusive"
+    assert any("kink" in finding.note for finding in report.findings)
 
 
 def test_a_foreign_network_is_checked_too(rng):

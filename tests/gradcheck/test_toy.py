@@ -99,6 +99,7 @@ def test_the_toy_is_no_gradient_of_plain_cross_entropy():
         (f"{HOMEWORK}:UnfinishedMLP", r"raised NotImplementedError: to do .*homework.py:\d+"),
         ("this_exits:MLP", "importing 'this_exits' raised SystemExit: 3"),
         ("mlp:Nothing", "module 'mlp' has no 'Nothing'"),
+        ("gradcheck:check", "has no method 'forward'"),
         (f"{HOMEWORK}:HalfMLP", "has no method 'backward'"),
         ("gradcheck.toy:Sample", "has no method 'forward'"),
     ],

@@ -92,6 +92,26 @@ def test_nowhere_to_write_still_works(package):
         assert answer == "3.0"
 
 
+def test_functions_of_others_are_not_cached(package):
+    """Their sources cannot all be known: a kernel from standard input, say."""
+    kernel = (
+        "import numpy as np\nfrom kernels import kernel\n"
+        "def double(x, y):\n  for i in range(x.size): y[i] = x[i] * FACTOR\n"
+        "y = np.empty(1)\nkernel(double).jitted(np.ones(1), y)\nprint(y[0])"
+    )
+    for factor in ("2.5", "7.5"):
+        done = subprocess.run(
+            [sys.executable, "-"],
+            input=kernel.replace("FACTOR", factor),
+            text=True,
+            cwd=package,
+            capture_output=True,
+            check=True,
+            timeout=300,
+        )
+        assert done.stdout.strip() == factor
+
+
 def test_a_directory_of_ones_choice(package):
     chosen = package / "chosen"
     run(package, NUMBA_CACHE_DIR=str(chosen))

@@ -44,6 +44,7 @@ X, LABELS = np.ones((3, 2)), np.array([0, 1, 0])
         ({"weight_init_fn": "xavierr"}, ValueError, "did you mean 'xavier'"),
         ({"weight_init_fn": 3}, TypeError, "weight_init_fn is 3"),
         ({"bias_init_fn": 0.0}, TypeError, "bias_init_fn is 0.0"),
+        ({"hiddens": [3], "activations": "Relu"}, ValueError, "did you mean 'relu'"),
         ({"criterion": Criterion()}, TypeError, "criterion is Criterion"),
         ({"activations": {"relu"}}, TypeError, "activations is {'relu'}, expected a sequence"),
         ({"activations": [OwnActivation()]}, TypeError, "expected a name or an activation of this"),

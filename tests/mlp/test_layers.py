@@ -41,6 +41,12 @@ def test_batchnorm(rng):
     np.testing.assert_allclose(layer.backward(delta), delta * gamma / np.sqrt(var + 1e-8))
 
 
+def test_an_empty_batch_moves_no_average():
+    layer = BatchNorm(3)
+    assert layer(np.empty((0, 3))).shape == (0, 3)
+    assert (layer.running_var == 1).all()
+
+
 @pytest.mark.parametrize("name", ACTIVATION_CODES)
 def test_activations_keep_their_output(name, rng):
     x = rng.standard_normal((3, 4))

@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mlp import MLP, Identity, LeakyReLU, ReLU, SoftmaxCrossEntropy, Tanh
@@ -34,7 +34,7 @@ def shake(net, rng):
 def assert_same(net, oracle, rtol):
     def near(got, expected):
         scale = max(float(abs(expected).max(initial=0)), 1e-3)
-        np.testing.assert_allclose(got, expected, atol=rtol * scale)
+        np.testing.assert_allclose(got, expected, rtol=0, atol=rtol * scale)
 
     for i, layer in enumerate(net.linear_layers):
         near(layer.W, oracle.w[i])
@@ -173,7 +173,8 @@ def test_any_architecture(widths, n, batchnorm, name, seed):
     oracle.step()
     # Nearly constant columns make batchnorm amplify rounding by 1/σ.
     amplification = max([1.0, *(float(r.max()) for r in oracle.rstd)])
-    assert_same(net, oracle, 1e-11 * amplification**3)
+    assume(amplification < 30)
+    assert_same(net, oracle, 1e-11 * amplification**2)
 
 
 def test_an_empty_batch_has_no_loss_and_no_gradient(dtype):
@@ -283,6 +284,40 @@ def test_a_copy_is_a_network_of_its_own(copier, rng):
     assert not np.shares_memory(twin.linear_layers[0].W, net.params)
     net.eval()
     assert not copier(net).train_mode
+
+
+def test_a_subclass_stays_one_when_copied():
+    class Own(MLP):
+        def __init__(self):
+            super().__init__(2, 2)
+
+    assert type(copy.deepcopy(Own())) is Own
+
+
+def test_another_dtype(rng):
+    net = MLP(3, 2, [4], num_bn_layers=1, dtype=np.float32)
+    x, labels = rng.standard_normal((6, 3)).astype(np.float32), rng.integers(0, 2, 6)
+    net.train_step(x, labels)
+    wide = net.astype(np.float64)
+    assert wide.dtype == np.float64
+    np.testing.assert_array_equal(wide.params, net.params)
+    np.testing.assert_array_equal(wide.bn_layers[0].running_var, net.bn_layers[0].running_var)
+    np.testing.assert_allclose(wide.forward(x.astype(float)), net.forward(x), atol=1e-5)
+    np.testing.assert_array_equal(wide.astype("float32").params, net.params)
+
+
+def test_default_initialisation_follows_the_activation():
+    for name, variance in (("relu", 2 / 300), ("silu", 2 / 300), ("tanh", 2 / 500)):
+        w = MLP(300, 2, [200], name).linear_layers[0].W
+        assert w.var() == pytest.approx(variance, rel=0.05)
+    assert MLP(300, 200).linear_layers[0].W.var() == pytest.approx(2 / 500, rel=0.05)
+
+
+def test_a_row_with_nan_is_a_mistake():
+    net = MLP(2, 2)
+    net.forward(np.array([[np.nan, 0.0], [1.0, 1.0]]))
+    labels = np.array([0, net.output[1].argmax()])
+    assert net.error(labels) == 1
 
 
 def test_a_layer_used_alone_stays_in_its_network(rng):
