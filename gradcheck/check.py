@@ -44,48 +44,31 @@ def check(
     Report : one finding for each input that has a gradient. A float32 input is also
         perturbed in float64 where `forward` accepts that: the differences are sharper.
     """
-    for name, function in ("forward", forward), ("backward", backward):
-        if not callable(function):
-            raise TypeError(f"check: {name} is {function!r}, expected a function")
+    pair = Pair(forward, backward)
     inputs = [real_array(f"inputs[{i}]", value) for i, value in enumerate(inputs)]
     names = list(names) if names is not None else [f"input{i}" for i in range(len(inputs))]
     if len(names) != len(inputs):
         raise ValueError(f"check: names has {len(names)} entries, expected {len(inputs)}")
     rng = generator(seed)
-
-    def outputs_of(arrays: Sequence[Array]) -> list[Array]:
-        return [np.asarray(y) for y in as_tuple(forward(*copies(arrays)))]
-
-    def gradients_of(cotangents: Sequence[Array], arrays: Sequence[Array]) -> list[Any]:
-        dy = tuple(copies(cotangents)) if is_tuple else cotangents[0].copy()
-        found = as_tuple(backward(dy, *copies(arrays)))
-        if len(found) != len(arrays):
-            raise ValueError(
-                f"check: backward gives {len(found)} gradients, expected "
-                f"{len(arrays)}, one for each input (None where there is none)"
-            )
-        return [None if g is None else np.array(g) for g in found]
-
-    is_tuple = isinstance(forward(*copies(inputs)), (tuple, list))
-    outputs = outputs_of(inputs)
+    outputs = pair.outputs(inputs)
     cotangents = [np.asarray(rng.standard_normal(y.shape), float_dtype(y)) for y in outputs]
-    gradients = gradients_of(cotangents, inputs)
+    gradients = pair.gradients(cotangents, inputs)
     checked_inputs = [
         i for i, g in enumerate(gradients) if g is not None and inputs[i].dtype.kind == "f"
     ]
-    if reason := unfit(outputs, outputs_of(inputs), gradients, gradients_of(cotangents, inputs)):
+    if reason := unfit(pair, inputs, cotangents, outputs, gradients):
         findings = [Finding(names[i], INCONCLUSIVE, note=reason) for i in checked_inputs]
         return Report(title, seed, tuple(findings))
 
-    wide, epsilon = widest(outputs_of, inputs)
-    jittered = [gradients_of(cotangents, jitter(inputs, rng)) for _ in range(JITTERS)]
-    nonlinear = nonlinearity(gradients, gradients_of, cotangents, inputs)
+    wide, epsilon = widest(pair, inputs)
+    jittered = [pair.gradients(cotangents, jitter(inputs, rng)) for _ in range(JITTERS)]
+    nonlinear = nonlinearity(pair, inputs, cotangents, gradients)
     weights = flat(cotangents)
     findings, checked = [], 0
     for i in checked_inputs:
 
         def at(value: Array, position: int = i) -> Array:
-            return flat(outputs_of([value if j == position else w for j, w in enumerate(wide)]))
+            return flat(pair.outputs([value if j == position else w for j, w in enumerate(wide)]))
 
         spread = largest_difference(gradients[i], [g[i] for g in jittered])
         finding, count = compare(
@@ -99,12 +82,46 @@ def check(
     return Report(title, seed, tuple(findings), checked, notes)
 
 
-def unfit(first: Any, second: Any, gradients: Any, again: Any) -> str:
+class Pair:
+    """forward and backward between lists of arrays, which neither can spoil: they get copies."""
+
+    def __init__(self, forward: Callable[..., Any], backward: Callable[..., Any]):
+        for name, function in ("forward", forward), ("backward", backward):
+            if not callable(function):
+                raise TypeError(f"check: {name} is {function!r}, expected a function")
+        self.forward, self.backward = forward, backward
+        self.gives_tuple = False
+
+    def outputs(self, arrays: Sequence[Array]) -> list[Array]:
+        given = self.forward(*copies(arrays))
+        self.gives_tuple = isinstance(given, (tuple, list))
+        return [np.asarray(y) for y in as_tuple(given)]
+
+    def gradients(self, cotangents: Sequence[Array], arrays: Sequence[Array]) -> list[Any]:
+        """One for each array, None where backward gives none."""
+        dy = tuple(copies(cotangents)) if self.gives_tuple else cotangents[0].copy()
+        found = as_tuple(self.backward(dy, *copies(arrays)))
+        if len(found) != len(arrays):
+            raise ValueError(
+                f"check: backward gives {len(found)} gradients, expected "
+                f"{len(arrays)}, one for each input (None where there is none)"
+            )
+        return [None if g is None else np.array(g) for g in found]
+
+
+def unfit(
+    pair: Pair,
+    inputs: list[Array],
+    cotangents: list[Array],
+    outputs: list[Array],
+    gradients: list[Any],
+) -> str:
     """Why nothing can be decided: outputs that are not finite, or answers that change."""
-    if not all(np.isfinite(y).all() for y in first):
+    if not all(np.isfinite(y).all() for y in outputs):
         return "forward is not finite here"
-    if not all(same(a, b) for a, b in zip(first, second, strict=True)):
+    if not all(same(a, b) for a, b in zip(outputs, pair.outputs(inputs), strict=True)):
         return "forward gives another answer for the same inputs"
+    again = pair.gradients(cotangents, inputs)
     if not all(same(a, b) for a, b in zip(gradients, again, strict=True) if a is not None):
         return "backward gives another answer for the same inputs"
     return ""
@@ -115,10 +132,7 @@ def same(a: Any, b: Any) -> bool:
 
 
 def nonlinearity(
-    gradients: list[Any],
-    gradients_of: Callable[..., list[Any]],
-    cotangents: list[Array],
-    inputs: list[Array],
+    pair: Pair, inputs: list[Array], cotangents: list[Array], gradients: list[Any]
 ) -> list[str]:
     """For each input, how its gradient fails to be linear in the cotangent ("" if it does not).
 
@@ -131,7 +145,7 @@ def nonlinearity(
         (1024.0, "a larger cotangent does not give a gradient larger by as much"),
         (0.0, "the gradient is not zero where the cotangent is zero"),
     ):
-        scaled = gradients_of([np.asarray(c * factor, c.dtype) for c in cotangents], inputs)
+        scaled = pair.gradients([np.asarray(c * factor, c.dtype) for c in cotangents], inputs)
         for i, (gradient, other) in enumerate(zip(gradients, scaled, strict=True)):
             if gradient is None or other is None or gradient.shape != other.shape or found[i]:
                 continue
@@ -160,15 +174,13 @@ def largest_difference(gradient: Any, others: list[Any]) -> Array:
     return spread
 
 
-def widest(
-    outputs_of: Callable[[Sequence[Array]], list[Array]], inputs: Sequence[Array]
-) -> tuple[list[Array], float]:
+def widest(pair: Pair, inputs: Sequence[Array]) -> tuple[list[Array], float]:
     """The inputs in float64 if forward computes in that too, and its relative rounding."""
     wide = [x.astype(np.float64) if x.dtype.kind == "f" else x for x in inputs]
     try:
-        outputs = outputs_of(wide)
+        outputs = pair.outputs(wide)
     except Exception:  # whatever a function of one dtype raises at another
-        outputs = outputs_of(inputs)
+        outputs = pair.outputs(inputs)
         wide = list(inputs)
     if all(y.dtype == np.float64 for y in outputs):
         return wide, float(np.finfo(np.float64).eps)

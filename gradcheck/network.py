@@ -48,17 +48,7 @@ def check_network(
     measured = net if twin is None else twin
     with preserved(net), preserved(measured):
         gradients = gradients_of(net, x, labels)
-        others = []
-        for _ in range(JITTERS):
-            with preserved(net):
-                for _, layer, attribute in parameters(net):
-                    array = getattr(layer, attribute)
-                    array[...] = jitter([array], rng)[0]
-                others.append(gradients_of(net, jitter([x], rng)[0], labels))
-        spreads = {
-            name: largest_difference(gradient, [other[name] for other in others])
-            for name, gradient in gradients.items()
-        }
+        spreads = rounding_spreads(net, x, labels, gradients, rng)
         places = Places(measured, x if measured is net else x.astype(np.float64), labels)
         mean = np.full(len(x), 1.0 / max(len(x), 1))
         weights = np.ones(len(x)) if reduction == "sum" else mean
@@ -82,6 +72,23 @@ def check_network(
     ):
         notes.append("the others are of the mean: together, gradients of no single loss")
     return Report(title, seed, tuple(findings), checked, tuple(notes))
+
+
+def rounding_spreads(
+    net: Any, x: Array, labels: Array, gradients: dict[str, Array], rng: np.random.Generator
+) -> dict[str, Array]:
+    """How far each gradient moves when everything moves by one unit in the last place."""
+    others = []
+    for _ in range(JITTERS):
+        with preserved(net):
+            for _, layer, attribute in parameters(net):
+                array = getattr(layer, attribute)
+                array[...] = jitter([array], rng)[0]
+            others.append(gradients_of(net, jitter([x], rng)[0], labels))
+    return {
+        name: largest_difference(gradient, [other[name] for other in others])
+        for name, gradient in gradients.items()
+    }
 
 
 def is_noted(finding: Finding, notes: list[str]) -> bool:

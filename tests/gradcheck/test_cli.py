@@ -2,7 +2,7 @@
 
 import json
 import os
-import re
+import resource
 import shlex
 import signal
 import subprocess
@@ -159,6 +159,7 @@ def test_ctrl_c_on_the_process():
 
 @pytest.mark.compiled
 def test_a_cold_cache_says_what_it_waits_for(tmp_path):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [sys.executable, "-m", "gradcheck", "toy", "--json"], cwd=ROOT, text=True,
         capture_output=True, check=True, timeout=300,
@@ -166,8 +167,10 @@ def test_a_cold_cache_says_what_it_waits_for(tmp_path):
     )  # fmt: skip
     assert json.loads(done.stdout)["matched"] == 180
     assert done.stderr.startswith("compiling the kernels: the first run only")
-    seconds = float(re.search(r"functions within ([\d.]+) s", done.stderr)[1])
-    assert seconds < 20
+    assert "functions within" in done.stderr
+    # Processor seconds, which do not grow when the machine is busy with something else.
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 20
 
 
 def test_gradcheck_imports_numpy_alone():
