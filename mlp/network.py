@@ -139,32 +139,15 @@ class MLP:
 
     def _bind_layers(self) -> None:
         """Put the layers' values in the flat vectors, and make the layers views of them."""
-        plan, memory = self._plan, self._memory
-        linears, bns = iter(self.linear_layers), iter(self.bn_layers)
-        gradients, velocity = plan.gradients_at, plan.velocity_at
-
-        def view(start: int, rows: int, columns: int) -> Array:
-            return memory[start : start + rows * columns].reshape(rows, columns)
-
-        for i, spec in enumerate(plan.specs):
-            n_in, n_out = spec.width_in, spec.width_out
-            dx = self._reader(i, DX, WIDTH_IN)
-            if spec.kind == AFFINE:
-                w, b = plan.parameters[i]
-                views = {}
-                for prefix, shift in ("", 0), ("d", gradients), ("momentum_", velocity):
-                    views[prefix + "W"] = view(shift + w, n_in, n_out)
-                    views[prefix + "b"] = view(shift + b, 1, n_out)
-                next(linears).bind(dx, self._parameters_changed, views)
-            elif spec.kind == BATCHNORM:
-                places = dict(zip(("gamma", "beta"), plan.parameters[i], strict=True))
-                places |= {f"d{name}": gradients + start for name, start in places.items()}
-                places |= zip(("running_mean", "running_var"), plan.running[i], strict=True)
-                views = {name: view(start, 1, n_out) for name, start in places.items()}
-                views["_settings"] = view(plan.settings[i], 1, 2)
-                next(bns).bind(dx, self._parameters_changed, views)
+        layers = {AFFINE: iter(self.linear_layers), BATCHNORM: iter(self.bn_layers)}
+        for i, spec in enumerate(self._plan.specs):
+            if spec.kind in layers:
+                views = self._plan.views(self._memory, i)
+                dx = self._reader(i, DX, WIDTH_IN)
+                next(layers[spec.kind]).bind(dx, self._parameters_changed, views)
             else:
-                memory[plan.settings[i] :][: len(spec.settings)] = spec.settings
+                place = self._plan.settings[i]
+                self._memory[place : place + len(spec.settings)] = spec.settings
         for activation, i in zip(self.activations, self._last_ops, strict=True):
             activation.bind(self._reader(i, X, WIDTH_IN), self._reader(i, Y, WIDTH_OUT))
 

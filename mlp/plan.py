@@ -105,6 +105,32 @@ class Plan:
             offset += len(spec.settings)
         self.memory_size = offset
 
+    def views(self, memory: np.ndarray, i: int) -> dict[str, np.ndarray]:
+        """What op `i` has in `memory`, under the names that its layer gives it."""
+        spec = self.specs[i]
+        first, second = self.parameters[i]
+        if spec.kind == AFFINE:
+            places = {"W": (first, spec.width_in), "b": (second, 1)}
+        else:
+            places = {"gamma": (first, 1), "beta": (second, 1)}
+        names = list(places)
+        for name in names:
+            start, rows = places[name]
+            places["d" + name] = (self.gradients_at + start, rows)
+            if spec.kind == AFFINE:
+                places["momentum_" + name] = (self.velocity_at + start, rows)
+        if spec.kind == BATCHNORM:
+            mean, var = self.running[i]
+            places |= {"running_mean": (mean, 1), "running_var": (var, 1)}
+        views = {
+            name: memory[start : start + rows * spec.width_out].reshape(rows, spec.width_out)
+            for name, (start, rows) in places.items()
+        }
+        if spec.kind == BATCHNORM:
+            place = self.settings[i]
+            views["_settings"] = memory[place : place + 2].reshape(1, 2)
+        return views
+
     def table(self, capacity: int, *, mean_reduction: bool) -> tuple[np.ndarray, int]:
         """The plan for batches of up to `capacity` rows, and the size of the arena."""
         table = np.zeros((1 + len(self.specs), COLUMNS), np.int64)
