@@ -69,3 +69,32 @@ vector: Callable[..., Any] = _plain_vector if config.DISABLE_JIT else _vector
 
 matrix: Callable[..., Any] = _plain_matrix if config.DISABLE_JIT else _matrix
 """matrix(flat, start, rows, columns): rows·columns elements of `flat` from `start`."""
+
+
+@intrinsic
+def _flat(typing_context, array):
+    view = types.Array(array.dtype, 1, "C")
+
+    def codegen(context, builder, signature, args):
+        source = context.make_array(signature.args[0])(context, builder, args[0])
+        target = context.make_array(view)(context, builder)
+        populate_array(
+            target,
+            data=source.data,
+            shape=[source.nitems],
+            strides=[source.itemsize],
+            itemsize=source.itemsize,
+            meminfo=None,
+            parent=None,
+        )
+        return target._getvalue()
+
+    return view(array), codegen
+
+
+def _plain_flat(array):
+    return array.reshape(-1)
+
+
+flat: Callable[..., Any] = _plain_flat if config.DISABLE_JIT else _flat
+"""flat(array): all elements of a C-contiguous array as one dimension."""

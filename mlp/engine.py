@@ -193,13 +193,6 @@ def activation_op_backward(op, memory, arena, n):
     activation_backward(op[CODE], memory[op[SETTING]], dy, x, y, dx)
 
 
-@jit
-def loss_and_backward(plan, memory, arena, n, labels, targets, kind):
-    value = loss(plan, arena, n, labels, targets, kind)
-    backward(plan, memory, arena, n)
-    return value
-
-
 # -------------------------------------------------------------------------------- update
 
 
@@ -223,6 +216,7 @@ def step(plan, memory, arena, x, labels, targets, kind):
     """One training step: forward, loss, backward, update. Returns the loss."""
     load(plan, arena, x)
     forward(plan, memory, arena, x.shape[0])
-    value = loss_and_backward(plan, memory, arena, x.shape[0], labels, targets, kind)
+    value = loss(plan, arena, x.shape[0], labels, targets, kind)
+    backward(plan, memory, arena, x.shape[0])
     update(plan, memory)
     return value

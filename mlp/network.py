@@ -293,7 +293,8 @@ class MLP:
             )
         n = self._rows
         arguments = self._check_labels("backward", labels, n)
-        engine.loss_and_backward(self._table, self._memory, self._arena, n, *arguments)
+        engine.loss(self._table, self._arena, n, *arguments)
+        engine.backward(self._table, self._memory, self._arena, n)
         self._has_gradients = True
         return self._there(self._reader(0, DX, WIDTH_IN), "backward")
 

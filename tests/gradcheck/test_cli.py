@@ -148,6 +148,8 @@ def test_ctrl_c_on_the_process():
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # Where the suite runs in the background, its children inherit a SIGINT that is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert "180 of 180" in process.stdout.readline()
     time.sleep(0.2)
