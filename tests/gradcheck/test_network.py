@@ -89,7 +89,7 @@ def test_a_misplaced_mean_is_found(rng):
 
 @pytest.mark.parametrize("name", ["relu", "leaky_relu", "tanh"])
 def test_float32_networks_do_not_fail(name):
-    for seed in range(6):
+    for seed in range(2):
         rng = np.random.default_rng(seed)
         net = MLP(20, 4, [32], name, dtype=np.float32, seed=seed)
         x, labels = rng.standard_normal((16, 20)).astype(np.float32), rng.integers(0, 4, 16)
