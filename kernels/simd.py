@@ -43,6 +43,9 @@ def tile_shape(features: set[str]) -> tuple[int, int, int]:
 
 VECTOR_BYTES, TILE_ROWS, TILE_VECTORS = tile_shape(host_features())
 
+HAS_FMA = bool({"fma", "avx512f", "neon"} & host_features())
+"""Without it a fused multiply-add would be a call into the C library for every lane."""
+
 TILE_BYTES = TILE_VECTORS * VECTOR_BYTES
 """Bytes of a row of the tile."""
 
@@ -90,6 +93,11 @@ class TileBuilder:
         name = f"llvm.fma.v{lanes}f{8 * self.size}"
         kind = ir.FunctionType(self.vector, [self.vector] * 3)
         self.fma = cgutils.get_or_insert_function(builder.module, kind, name)
+
+    def multiply_add(self, a, b, total):
+        if HAS_FMA:
+            return self.builder.call(self.fma, [a, b, total])
+        return self.builder.fadd(self.builder.fmul(a, b), total)
 
     def constant(self, value):
         return ir.Constant(self.index, value)
@@ -144,7 +152,7 @@ class TileBuilder:
             factor = self.broadcast(builder.load(builder.gep(row, [offset])))
             added.append(
                 [
-                    builder.call(self.fma, [factor, column, total])
+                    self.multiply_add(factor, column, total)
                     for column, total in zip(columns, row_sums, strict=True)
                 ]
             )
