@@ -13,9 +13,10 @@ from kernels.views import flat
 TINY = 2048
 """Up to so many multiplications plain loops are faster than setting the tile up."""
 
-BLOCK_COLUMNS = 256
+BLOCK_COLUMNS = 256 // (TILE_BYTES // 4) * (TILE_BYTES // 4)
 BLOCK_BYTES = 1024
-"""A block of b: so many columns, and rows that span so many bytes of one column."""
+"""A block of b: so many columns, a whole number of tiles in both dtypes, and rows that span so
+many bytes of one column."""
 
 BLOCK_ROWS = 16 * TILE_ROWS
 """Rows of a for each block of b; with it they stay in the second cache."""

@@ -95,6 +95,12 @@ def test_threads_have_their_own_panels():
     np.testing.assert_allclose(results[0], a @ b, atol=1e-11)
 
 
+def test_blocks_hold_whole_tiles():
+    """Else the last panel of a block would be packed beyond the memory for panels."""
+    for itemsize in (4, 8):
+        assert BLOCK_COLUMNS % (TILE_BYTES // itemsize) == 0
+
+
 def test_the_tile_fits_the_registers():
     for features, registers in (
         ({"avx512f", "avx2", "fma"}, 32), ({"avx2", "fma"}, 16), ({"neon"}, 32), (set(), 16)
