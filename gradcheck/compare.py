@@ -46,7 +46,6 @@ class Probe:
     where: str
     direction: Array
     analytic: float
-    is_entry: bool
 
     @property
     def length(self) -> float:
@@ -180,11 +179,11 @@ def probes(gradient: Array, rng: np.random.Generator) -> list[Probe]:
         for k in range(DIRECTIONS):
             signs = rng.choice([-1.0, 1.0], gradient.shape)
             along = float((signs * gradient).sum())
-            found.append(Probe(f"random direction {k}", signs, along, is_entry=False))
+            found.append(Probe(f"random direction {k}", signs, along))
     for entry in entries:
         index = np.unravel_index(entry, gradient.shape)
         unit = np.zeros(gradient.shape)
         unit[index] = 1.0
         where = str(tuple(int(i) for i in index))
-        found.append(Probe(where, unit, float(gradient[index]), is_entry=True))
+        found.append(Probe(where, unit, float(gradient[index])))
     return found

@@ -47,7 +47,6 @@ class Estimate:
     ----------
     kink : at a kink, the least and the greatest sum that one-sided slopes of the outputs can
         make; None where there is none.
-    outputs_moved : how many outputs depend on what was varied.
     is_flat : no output changed at the steps that this comes from.
     rivals : what ladders of other steps said that contradicts it.
     """
@@ -55,7 +54,6 @@ class Estimate:
     value: float
     error_bar: float
     kink: tuple[float, float] | None = None
-    outputs_moved: int = 0
     is_flat: bool = False
     rivals: tuple["Estimate", ...] = ()
 
@@ -205,7 +203,7 @@ def extrapolate(line: Line, rungs: list[Rung], finer: list[Rung], argument: floa
             break
         noise = needed
     is_flat = all(rung.is_flat for rung in rungs)
-    return Estimate(value, SAFETY * error, None, int(line.moved.sum()), is_flat)
+    return Estimate(value, SAFETY * error, None, is_flat)
 
 
 def richardson(rungs: list[Rung], finer: list[Rung], noise: float) -> tuple[float, float, float]:
@@ -249,4 +247,4 @@ def read_kink(line: Line, rungs: list[Rung]) -> Estimate | None:
     above = rungs[min(KINK_RUNG, len(rungs) - 1) - 1]
     curvature = max(abs(rung.low - above.low), abs(rung.high - above.high))
     error = curvature + rounding / rung.h
-    return Estimate(rung.slope, SAFETY * error, (rung.low, rung.high), int(line.moved.sum()))
+    return Estimate(rung.slope, SAFETY * error, (rung.low, rung.high))

@@ -17,8 +17,8 @@ import numpy as np
 COLUMNS = 16
 
 # Columns of the header row.
-N_PARAMETERS, N_LINEAR, WIDTH_FIRST, WIDTH_LAST, OUTPUT, D_OUTPUT = range(6)
-LOSSES, D_LOSSES, SOFTMAX, SETTINGS, VELOCITY, TRAINING, MEAN_REDUCTION = range(6, 13)
+N_PARAMETERS, N_LINEAR, WIDTH_LAST, OUTPUT, D_OUTPUT = range(5)
+LOSSES, D_LOSSES, SOFTMAX, SETTINGS, VELOCITY, TRAINING, MEAN_REDUCTION = range(5, 12)
 
 # Columns of an op's row. FIRST and SECOND are w and b, or gamma and beta.
 KIND, CODE, WIDTH_IN, WIDTH_OUT, X, Y, DX, DY = range(8)
@@ -158,7 +158,6 @@ class Plan:
         header[: D_OUTPUT + 1] = (
             self.n_parameters,
             self.n_linear,
-            first.width_in,
             last.width_out,
             x,
             dx,
