@@ -5,6 +5,7 @@ vector code, and there is nothing to inline. The type of the argument decides th
 so one formula serves both. Where the JIT is off, each name is its plain twin.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -188,24 +189,36 @@ def constant(float32: float, float64: float) -> Callable[..., Any]:
     return plain if config.DISABLE_JIT else typed
 
 
+def horner(fused, coefficients, x):
+    """Σ coefficients[k]·xᵏ, by the given multiply-add."""
+    *lower, total = coefficients
+    for c in reversed(lower):
+        total = fused(total, x, c)
+    return total
+
+
 def polynomial(float32: list[float], float64: list[float]) -> Callable[..., Any]:
-    """p(x) = Σ coefficients[k]·xᵏ by Horner's rule, one list for each precision."""
+    """p(x) = Σ coefficients[k]·xᵏ, one list for each precision.
+
+    Horner's rule, twice in x²: for the even powers and for the odd. The two run beside each
+    other, which in one long chain the processor's units would wait for.
+    """
     coefficients = {32: float32, 64: float64}
 
     @intrinsic
     def typed(typing_context, x):
         def codegen(context, builder, signature, args):
-            *lower, total = (context.get_constant(x, c) for c in coefficients[x.bitwidth])
-            for c in reversed(lower):
-                total = multiply_add(builder, total, args[0], c)
-            return total
+            constants = [context.get_constant(x, c) for c in coefficients[x.bitwidth]]
+            square = builder.fmul(args[0], args[0])
+            fused = functools.partial(multiply_add, builder)
+            odd = horner(fused, constants[1::2], square)
+            return fused(odd, args[0], horner(fused, constants[::2], square))
 
         return x(x), codegen
 
     def plain(x):
-        *lower, total = (type(x)(c) for c in coefficients[width_of(x)])
-        for c in reversed(lower):
-            total = _plain_fma(total, x, c)
-        return total
+        constants = [type(x)(c) for c in coefficients[width_of(x)]]
+        odd = horner(_plain_fma, constants[1::2], x * x)
+        return _plain_fma(odd, x, horner(_plain_fma, constants[::2], x * x))
 
     return plain if config.DISABLE_JIT else typed

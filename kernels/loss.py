@@ -9,7 +9,7 @@ from kernels.boundary import kernel
 from kernels.elementary import exp_nonpositive, log1p_finite
 from kernels.jit import jit, jit_as_written
 from kernels.op import Op
-from kernels.views import flat
+from kernels.views import flat, vector
 
 
 BLOCK_SIZE = 2048
@@ -23,8 +23,9 @@ def difference(a, b):
 
 
 @jit
-def rows_of_block(p):
-    return max(1, BLOCK_SIZE // max(1, p.shape[1]))
+def end_of_block(p, first):
+    """The row after the last of a block that begins with row `first`."""
+    return min(p.shape[0], first + max(1, BLOCK_SIZE // max(1, p.shape[1])))
 
 
 @jit
@@ -47,8 +48,9 @@ def softmax_of_differences(p, first, last, loss):
     small. They are the terms that are not 1, and the ones but for the first.
     """
     zero, one = p.dtype.type(0), p.dtype.type(1)
-    m, entries = p.shape[1], flat(p)
-    for k in range(first * m, last * m):
+    m = p.shape[1]
+    entries = vector(flat(p), first * m, (last - first) * m)
+    for k in range(entries.size):
         entries[k] = exp_nonpositive(entries[k])
     for i in range(first, last):
         ones, below = zero, zero
@@ -69,13 +71,14 @@ def softmax_cross_entropy_forward(z, labels, loss, p):
 
     z, p (n, m) logits and probabilities; labels (n,) integer classes; loss (n,).
     """
-    block = rows_of_block(p)
-    for first in range(0, z.shape[0], block):
-        last = min(first + block, z.shape[0])
+    first = 0
+    while first < z.shape[0]:
+        last = end_of_block(p, first)
         for i in range(first, last):
             peak = subtract_peak(z, p, i)
             loss[i] = difference(peak, z[i, labels[i]])
         softmax_of_differences(p, first, last, loss)
+        first = last
 
 
 @kernel
@@ -96,9 +99,9 @@ def softmax_cross_entropy_soft_forward(z, targets, loss, p):
     gradient is p - targets. A weight of 0 leaves its logit out, even an infinite one.
     """
     zero, one = z.dtype.type(0), z.dtype.type(1)
-    block = rows_of_block(p)
-    for first in range(0, z.shape[0], block):
-        last = min(first + block, z.shape[0])
+    first = 0
+    while first < z.shape[0]:
+        last = end_of_block(p, first)
         for i in range(first, last):
             peak = subtract_peak(z, p, i)
             # max z - Σ t·z = Σ t·(max z - z) + max z·(1 - Σ t)
@@ -110,6 +113,7 @@ def softmax_cross_entropy_soft_forward(z, targets, loss, p):
             rest = one - weight
             loss[i] = distance + (zero if rest == zero else peak * rest)
         softmax_of_differences(p, first, last, loss)
+        first = last
 
 
 @kernel
