@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from kernels import elementary
+from kernels import elementary, normal
 from kernels.boundary import Hyper, kernel
 from kernels.jit import jit
 from kernels.op import Op
@@ -218,16 +218,16 @@ softplus = Op(
 def gelu_forward(x, y):
     """y = x·Φ(x), Φ the normal distribution (Hendrycks & Gimpel 2016, arXiv:1606.08415)."""
     for i in range(x.size):
-        least = -elementary.GREATEST_DEVIATION(x[i])  # times Φ = 0 it is 0, where -inf is not
-        y[i] = (least if x[i] < least else x[i]) * elementary.normal_cdf(x[i])
+        least = -normal.GREATEST_DEVIATION(x[i])  # times Φ = 0 it is 0, and -inf is not
+        y[i] = (least if x[i] < least else x[i]) * normal.normal_cdf(x[i])
 
 
 @kernel
 def gelu_backward(dy, x, dx):
     """dx = dy·(Φ(x) + x·φ(x)), φ the normal density."""
     for i in range(x.size):
-        phi, density = elementary.normal_cdf_and_density(x[i])
-        dx[i] = dy[i] * (phi + elementary.clamped_deviation(x[i]) * density)
+        phi, density = normal.normal_cdf_and_density(x[i])
+        dx[i] = dy[i] * (phi + normal.clamped_deviation(x[i]) * density)
 
 
 erfc = np.vectorize(math.erfc, otypes=[np.float64])

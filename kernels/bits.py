@@ -6,6 +6,7 @@ so one formula serves both. Where the JIT is off, each name is its plain twin.
 """
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -189,36 +190,38 @@ def constant(float32: float, float64: float) -> Callable[..., Any]:
     return plain if config.DISABLE_JIT else typed
 
 
-def horner(fused, coefficients, x):
-    """Σ coefficients[k]·xᵏ, by the given multiply-add."""
-    *lower, total = coefficients
-    for c in reversed(lower):
-        total = fused(total, x, c)
-    return total
+def evaluate(multiply, add_product, coefficients, x):
+    """Σ coefficients[k]·xᵏ as low + xⁿ·high, n = 2ʲ somewhat less than half of all.
+
+    Each part by Horner's rule: one long chain would leave the processor's units waiting, and
+    parts that are not so near the ends of the polynomial would cancel.
+    """
+    n = 2 ** max(0, (3 * len(coefficients) // 5).bit_length() - 1)
+    parts = []
+    for *lower, total in (coefficients[:n], coefficients[n:]):
+        for c in reversed(lower):
+            total = add_product(total, x, c)
+        parts.append(total)
+    for _ in range(n.bit_length() - 1):
+        x = multiply(x, x)
+    return add_product(parts[1], x, parts[0])
 
 
 def polynomial(float32: list[float], float64: list[float]) -> Callable[..., Any]:
-    """p(x) = Σ coefficients[k]·xᵏ, one list for each precision.
-
-    Horner's rule, twice in x²: for the even powers and for the odd. The two run beside each
-    other, which in one long chain the processor's units would wait for.
-    """
+    """p(x) = Σ coefficients[k]·xᵏ, one list for each precision."""
     coefficients = {32: float32, 64: float64}
 
     @intrinsic
     def typed(typing_context, x):
         def codegen(context, builder, signature, args):
             constants = [context.get_constant(x, c) for c in coefficients[x.bitwidth]]
-            square = builder.fmul(args[0], args[0])
-            fused = functools.partial(multiply_add, builder)
-            odd = horner(fused, constants[1::2], square)
-            return fused(odd, args[0], horner(fused, constants[::2], square))
+            add_product = functools.partial(multiply_add, builder)
+            return evaluate(builder.fmul, add_product, constants, args[0])
 
         return x(x), codegen
 
     def plain(x):
         constants = [type(x)(c) for c in coefficients[width_of(x)]]
-        odd = horner(_plain_fma, constants[1::2], x * x)
-        return _plain_fma(odd, x, horner(_plain_fma, constants[::2], x * x))
+        return evaluate(operator.mul, _plain_fma, constants, x)
 
     return plain if config.DISABLE_JIT else typed

@@ -1,4 +1,4 @@
-"""Elementary functions without a call: exp, expm1, log, log1p, tanh, σ, softplus and Φ.
+"""Elementary functions without a call: exp, expm1, log, log1p, tanh, σ and softplus.
 
 Each takes one float32 or float64, computes in that precision, and is off by less than 2 units
 in the last place (docs/accuracy.md has the measured bounds). There are no branches, only
@@ -20,7 +20,6 @@ from kernels.bits import (
     constant,
     exponent_bits,
     fma,
-    leading_half,
     polynomial,
     power_of_two,
     significand,
@@ -82,14 +81,21 @@ exp_tail = polynomial(
 
 
 @jit_as_written
-def exp_offset(x, low, rounding):
-    """2ᵒ·e^(x + low), where o is the offset of `rounding` and `low` is small beside x."""
+def exp_parts(x, low, rounding):
+    """(w, 2ⁿ⁺ᵒ) of e^(x + low) = 2ⁿ·(1 + w): o the offset of `rounding`, `low` beside x small."""
     shifted = fma(x + low, LOG2_E(x), rounding)
     n = shifted - rounding
     high = fma(-n, LN2_HIGH(x), x)
     low = fma(-n, LN2_LOW(x), low)
     r = high + low
-    return (type(x)(1) + (high + fma(r * r, exp_tail(r), low))) * power_of_two(shifted)
+    return high + fma(r * r, exp_tail(r), low), power_of_two(shifted)
+
+
+@jit_as_written
+def exp_offset(x, rounding):
+    """2ᵒ·eˣ, where o is the offset of `rounding`."""
+    w, scale = exp_parts(x, type(x)(0), rounding)
+    return (type(x)(1) + w) * scale
 
 
 @jit_as_written
@@ -100,14 +106,14 @@ def exp(x):
     x = EXP_GREATEST(x) if x > EXP_GREATEST(x) else x
     offset = ROUNDING_UP(x) if x < zero else ROUNDING_DOWN(x)
     back = type(x)(2.0**-RAISED) if x < zero else raised
-    return exp_offset(x, zero, offset) * back
+    return exp_offset(x, offset) * back
 
 
 @jit_as_written
 def exp_nonpositive(x):
     """eˣ for x ≤ 0, in fewer operations."""
     x = EXP_LEAST(x) if x < EXP_LEAST(x) else x
-    return exp_offset(x, type(x)(0), ROUNDING_UP(x)) * type(x)(2.0**-RAISED)
+    return exp_offset(x, ROUNDING_UP(x)) * type(x)(2.0**-RAISED)
 
 
 EXPM1_LEAST = constant(-20.0, -40.0)
@@ -264,91 +270,3 @@ def log1p(x):
 def softplus(x):
     """log(1 + eˣ) = max(x, 0) + log1p(e^-|x|)."""
     return (type(x)(0) if x <= 0 else x) + log1p_finite(exp_nonpositive(-abs(x)))
-
-
-# -------------------------------------------------------------------- the normal distribution
-# Φ(-a) = e^(-a²/2)·q(a) for a ≥ 0, where q falls from 1/2 like 1/(a√(2π)). With u = 1/(a + c)
-# and t = (a - c)·u, which lies in [-1, 1), q(a) = u·p(t) (the substitution of Shepherd &
-# Laframboise 1981). c is such that p(0) is very nearly a floating number.
-
-CENTRE = constant(3.57861328125, 5.057861328125)
-
-GREATEST_DEVIATION = constant(15.0, 38.7)
-"""From here on Φ(-a) and φ(a) round to 0; not so far that 2ⁿ⁺⁶⁴ would be subnormal."""
-
-normal_tail = polynomial(
-    float32=[
-        0.74637180469896470832,
-        -0.57302159736289662891,
-        0.3275896814970731039,
-        -0.12721057994757927353,
-        0.023359978893795956342,
-        0.0051874323637537153527,
-        -0.0036294678612324578785,
-        -0.0001502680360783105729,
-        0.00047885003440997670269,
-        1.893835618693667041e-5,
-        -4.02844153032619445e-5,
-    ],
-    float64=[
-        0.76978466155860414113,
-        -0.66791640363987438972,
-        0.5003723542315912735,
-        -0.32007919600037344379,
-        0.17122539027519779447,
-        -0.073605255422953627154,
-        0.023245445410724327642,
-        -0.0039322366826588817032,
-        -0.00061376679376936584448,
-        0.00058044713760095850294,
-        -9.5220317301274562574e-5,
-        -4.3873020931408599994e-5,
-        2.0274028497317178262e-5,
-        2.3778619622134325251e-6,
-        -3.0606013687985523493e-6,
-        -4.2661109220994239845e-8,
-        4.5506018638589382323e-7,
-        -1.0006657435968226321e-8,
-        -6.9072012803381798889e-8,
-        1.8511929808424207122e-10,
-        9.0295618254074234957e-9,
-        4.2512828023470731315e-10,
-        -5.7215849380405928764e-10,
-    ],
-)
-"""p(t) for a ≤ GREATEST_DEVIATION (Remez's exchange): off by 2⁻²⁹, 2⁻⁵⁷ of p(t)."""
-
-
-DENSITY_AT_0 = constant(0.3989422804014327, 0.3989422804014327)
-
-
-@jit_as_written
-def clamped_deviation(x):
-    """X itself where |x| ≤ GREATEST_DEVIATION, else that bound: a factor that is not infinite."""
-    greatest = GREATEST_DEVIATION(x)
-    x = -greatest if x < -greatest else x
-    return greatest if x > greatest else x
-
-
-@jit_as_written
-def normal_cdf_and_density(x):
-    """(Φ(x), φ(x)), both to full relative accuracy in the tail.
-
-    The exponent must be known to more digits than one number has: -a²/2 = -h²/2 -
-    (a - h)(a + h)/2 with h the leading half of a = |x|, whose square is exact.
-    """
-    a, half, one = abs(clamped_deviation(x)), type(x)(0.5), type(x)(1)
-    h = leading_half(a)
-    raised = exp_offset(-half * h * h, -half * (a - h) * (a + h), ROUNDING_UP(x))
-    u = one / (a + CENTRE(x))
-    ratio = u * normal_tail((a - CENTRE(x)) * u)
-    exponential = raised * type(x)(2.0**-RAISED)
-    tail = exponential * ratio
-    return (tail if x < 0 else one - tail), DENSITY_AT_0(x) * exponential
-
-
-@jit_as_written
-def normal_cdf(x):
-    """Φ(x), the normal distribution's, to full relative accuracy in the tail."""
-    phi, _ = normal_cdf_and_density(x)
-    return phi

@@ -53,12 +53,12 @@ def softmax_of_differences(p, first, last, loss):
     for k in range(entries.size):
         entries[k] = exp_nonpositive(entries[k])
     for i in range(first, last):
-        ones, below = zero, zero
+        ones, below = 0, zero
         for j in range(m):
             is_one = p[i, j] == one
-            ones += one if is_one else zero
+            ones += is_one
             below += zero if is_one else p[i, j]
-        others = below + max(ones - one, zero)
+        others = below + p.dtype.type(max(ones - 1, 0))
         scale = one / (one + others)
         for j in range(m):
             p[i, j] *= scale
