@@ -210,7 +210,7 @@ artanh_tail = polynomial(
         0.14798941853551769027,
     ],
 )
-"""R(z) = (2·artanh(√z)/√z - 2)/z on z ≤ 17 - √288 (Remez's exchange): z·R/2 is off by 2⁻³⁷, 2⁻⁵⁹."""
+"""R(z) = (2·artanh(√z)/√z - 2)/z, z ≤ 17 - √288 (Remez's exchange): z·R/2 is off by 2⁻³⁷, 2⁻⁵⁹."""
 
 
 @jit_as_written

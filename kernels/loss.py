@@ -11,7 +11,6 @@ from kernels.jit import jit, jit_as_written
 from kernels.op import Op
 from kernels.views import flat, vector
 
-
 BLOCK_SIZE = 2048
 """About so many probabilities are computed at a time: rows that are still in the cache."""
 
