@@ -22,9 +22,9 @@ def difference(a, b):
 
 
 @jit
-def end_of_block(p, first):
-    """The row after the last of a block that begins with row `first`."""
-    return min(p.shape[0], first + max(1, BLOCK_SIZE // max(1, p.shape[1])))
+def end_of_block(first, n, m):
+    """The row after the last of the block that begins with row `first` of n × m."""
+    return min(n, first + max(1, BLOCK_SIZE // max(1, m)))
 
 
 @jit
@@ -72,7 +72,7 @@ def softmax_cross_entropy_forward(z, labels, loss, p):
     """
     first = 0
     while first < z.shape[0]:
-        last = end_of_block(p, first)
+        last = end_of_block(first, z.shape[0], z.shape[1])
         for i in range(first, last):
             peak = subtract_peak(z, p, i)
             loss[i] = difference(peak, z[i, labels[i]])
@@ -100,7 +100,7 @@ def softmax_cross_entropy_soft_forward(z, targets, loss, p):
     zero, one = z.dtype.type(0), z.dtype.type(1)
     first = 0
     while first < z.shape[0]:
-        last = end_of_block(p, first)
+        last = end_of_block(first, z.shape[0], z.shape[1])
         for i in range(first, last):
             peak = subtract_peak(z, p, i)
             # max z - Σ t·z = Σ t·(max z - z) + max z·(1 - Σ t)
