@@ -205,10 +205,10 @@ def update(plan, memory):
     momentum = memory[head[SETTINGS] + MOMENTUM]
     w, dw = vector(memory, 0, n_linear), vector(memory, size, n_linear)
     velocity = vector(memory, head[VELOCITY], n_linear)
-    momentum_update(w, dw, velocity, lr, momentum, w, velocity)
+    momentum_update(w, dw, velocity, lr, momentum, 1.0, 0.0, w, velocity)
     scale = vector(memory, n_linear, size - n_linear)
     dscale = vector(memory, size + n_linear, size - n_linear)
-    gradient_descent_update(scale, dscale, lr, scale)
+    gradient_descent_update(scale, dscale, lr, 1.0, 0.0, scale)
 
 
 @jit
