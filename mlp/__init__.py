@@ -32,6 +32,7 @@ from mlp.criteria import CRITERIA, MSE, Criterion, SoftmaxCrossEntropy
 from mlp.initializers import INITIALIZERS, he, xavier
 from mlp.layers import BatchNorm, Linear
 from mlp.network import MLP
+from mlp.optimizers import OPTIMIZERS, Adam, AdamW, Momentum, Nesterov
 
 __all__ = [
     "CRITERIA",
@@ -40,12 +41,17 @@ __all__ = [
     "INITIALIZERS",
     "MLP",
     "MSE",
+    "OPTIMIZERS",
     "Activation",
+    "Adam",
+    "AdamW",
     "BatchNorm",
     "Criterion",
     "Identity",
     "LeakyReLU",
     "Linear",
+    "Momentum",
+    "Nesterov",
     "ReLU",
     "SiLU",
     "Sigmoid",

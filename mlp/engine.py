@@ -5,7 +5,13 @@ because the architecture is in the plan, and every use, because the command is t
 here is checked; `network.py` checks before it calls.
 """
 
+import math
+
+import numpy as np
+
 from kernels import (
+    adam_update,
+    adamw_update,
     affine_forward,
     batchnorm_backward,
     batchnorm_forward,
@@ -15,6 +21,7 @@ from kernels import (
     momentum_update,
     mse_backward,
     mse_forward,
+    nesterov_update,
     running_average_update,
     softmax_cross_entropy_backward,
     softmax_cross_entropy_forward,
@@ -24,9 +31,11 @@ from kernels import (
 from kernels.activation import activation_backward, activation_forward
 from kernels.affine import affine_input_backward, affine_parameters_backward
 from kernels.jit import jit
+from kernels.update import clip_scale, norm
 from kernels.views import flat, floats, matrix, vector
 from mlp.plan import (
     ACTIVATION,
+    ADAM,
     AFFINE,
     ARENA,
     BACKWARD,
@@ -39,15 +48,18 @@ from mlp.plan import (
     D_LOSSES,
     D_OUTPUT,
     DX,
+    EPS,
     FIRST,
     FORWARD,
     HEADER,
+    HEAVY_BALL,
     KEEP,
     KIND,
     LEARNING_RATE,
     LOSE,
     LOSS,
     LOSSES,
+    MAX_NORM,
     MEAN,
     MEAN_REDUCTION,
     MISTAKES,
@@ -55,9 +67,14 @@ from mlp.plan import (
     N_LINEAR,
     N_OPS,
     N_PARAMETERS,
+    NESTEROV,
+    OPTIMIZER,
     OUTPUT,
     PASSING,
     PASSING_SIZE,
+    REST1,
+    REST2,
+    ROUND,
     RSTD,
     RUNNING_MEAN,
     RUNNING_VAR,
@@ -70,8 +87,10 @@ from mlp.plan import (
     STEPS,
     TRAINING,
     UPDATE,
+    UPDATE_ROUNDS,
+    UPDATES,
     VAR,
-    VELOCITY,
+    WEIGHT_DECAY,
     WIDTH_IN,
     WIDTH_LAST,
     WIDTH_OUT,
@@ -280,13 +299,68 @@ def batchnorm_op_backward(op, memory, arena, dy, x, dx, gradients, training):
 
 @jit
 def update(head, memory):
+    """One step of the optimizer along the gradients, clipped where there is a largest norm."""
+    size, max_norm = head[N_PARAMETERS], setting(head, memory, MAX_NORM)
+    scale = 1.0
+    if max_norm < math.inf:
+        scale = clip_scale(norm(vector(memory, size, size)), max_norm)
+    t = count_update(head, memory)
+    if head[OPTIMIZER] == HEAVY_BALL:
+        heavy_ball(head, memory, scale)
+    elif head[OPTIMIZER] == NESTEROV:
+        nesterov(head, memory, scale)
+    else:
+        adaptive_moments(head, memory, scale, t)
+
+
+@jit
+def setting(head, memory, index):
+    """A setting of the update, in float64: what follows from it is rounded once, at the end."""
+    return np.float64(memory[head[SETTINGS] + index])
+
+
+@jit
+def count_update(head, memory):
+    """The number of this update, from 1 on."""
+    low, high = head[SETTINGS] + UPDATES, head[SETTINGS] + UPDATE_ROUNDS
+    memory[low] += 1
+    if memory[low] == ROUND:
+        memory[low] = 0
+        memory[high] += 1
+    return ROUND * np.float64(memory[high]) + np.float64(memory[low])
+
+
+@jit
+def heavy_ball(head, memory, scale):
     """Momentum on weights and biases, plain gradient descent on gammas and betas."""
-    size, n_linear = head[N_PARAMETERS], head[N_LINEAR]
-    lr = memory[head[SETTINGS] + LEARNING_RATE]
-    momentum = memory[head[SETTINGS] + MOMENTUM]
-    w, dw = vector(memory, 0, n_linear), vector(memory, size, n_linear)
-    velocity = vector(memory, head[VELOCITY], n_linear)
-    momentum_update(w, dw, velocity, lr, momentum, 1.0, 0.0, w, velocity)
-    scale = vector(memory, n_linear, size - n_linear)
-    dscale = vector(memory, size + n_linear, size - n_linear)
-    gradient_descent_update(scale, dscale, lr, 1.0, 0.0, scale)
+    size, n = head[N_PARAMETERS], head[N_LINEAR]
+    lr, decay = setting(head, memory, LEARNING_RATE), setting(head, memory, WEIGHT_DECAY)
+    momentum = setting(head, memory, MOMENTUM)
+    w, dw, velocity = vector(memory, 0, n), vector(memory, size, n), vector(memory, 2 * size, n)
+    momentum_update(w, dw, velocity, lr, momentum, scale, decay, w, velocity)
+    w, dw = vector(memory, n, size - n), vector(memory, size + n, size - n)
+    gradient_descent_update(w, dw, lr, scale, decay, w)
+
+
+@jit
+def nesterov(head, memory, scale):
+    n = head[N_PARAMETERS]
+    lr, decay = setting(head, memory, LEARNING_RATE), setting(head, memory, WEIGHT_DECAY)
+    momentum = setting(head, memory, MOMENTUM)
+    w, dw, velocity = vector(memory, 0, n), vector(memory, n, n), vector(memory, 2 * n, n)
+    nesterov_update(w, dw, velocity, lr, momentum, scale, decay, w, velocity)
+
+
+@jit
+def adaptive_moments(head, memory, scale, t):
+    """Adam and AdamW, at update t."""
+    n = head[N_PARAMETERS]
+    lr, decay = setting(head, memory, LEARNING_RATE), setting(head, memory, WEIGHT_DECAY)
+    beta1, beta2 = 1.0 - setting(head, memory, REST1), 1.0 - setting(head, memory, REST2)
+    eps, c1, c2 = setting(head, memory, EPS), 1.0 - beta1**t, 1.0 - beta2**t
+    w, dw = vector(memory, 0, n), vector(memory, n, n)
+    m, v = vector(memory, 2 * n, n), vector(memory, 3 * n, n)
+    if head[OPTIMIZER] == ADAM:
+        adam_update(w, dw, m, v, lr, beta1, beta2, eps, c1, c2, scale, decay, w, m, v)
+    else:
+        adamw_update(w, dw, m, v, lr, beta1, beta2, eps, c1, c2, scale, decay, w, m, v)
