@@ -29,9 +29,11 @@ from mlp.activations import (
     Tanh,
 )
 from mlp.criteria import CRITERIA, MSE, Criterion, SoftmaxCrossEntropy
+from mlp.history import History
 from mlp.initializers import INITIALIZERS, he, xavier
 from mlp.layers import BatchNorm, Linear
 from mlp.network import MLP
+from mlp.nonfinite import NonFiniteLoss
 from mlp.optimizers import OPTIMIZERS, Adam, AdamW, Momentum, Nesterov
 
 __all__ = [
@@ -47,11 +49,13 @@ __all__ = [
     "AdamW",
     "BatchNorm",
     "Criterion",
+    "History",
     "Identity",
     "LeakyReLU",
     "Linear",
     "Momentum",
     "Nesterov",
+    "NonFiniteLoss",
     "ReLU",
     "SiLU",
     "Sigmoid",

@@ -44,6 +44,7 @@ from mlp.plan import (
     CODE,
     COLUMNS,
     COMMAND,
+    CONTINUE,
     COUNT,
     D_LOSSES,
     D_OUTPUT,
@@ -51,6 +52,7 @@ from mlp.plan import (
     EPS,
     FIRST,
     FORWARD,
+    GUARD,
     HEADER,
     HEAVY_BALL,
     KEEP,
@@ -85,6 +87,7 @@ from mlp.plan import (
     SOFTMAX_LABELS,
     SOFTMAX_SOFT,
     STEPS,
+    TOTAL,
     TRAINING,
     UPDATE,
     UPDATE_ROUNDS,
@@ -107,13 +110,16 @@ def run(state, memory, x, y):
     y : int64 (N,) classes, or the bytes of the target rows (N, outputs) in the dtype of x.
 
     Leaves the number of finished batches in STEPS and, with COUNT, that of mistakes in MISTAKES.
+    TOTAL holds the bits of the sum, which is float64 whatever the dtype.
     """
     head = vector(state, 0, HEADER)
     ops = matrix(state, HEADER, head[N_OPS], COLUMNS)
     arena = floats(state, head[ARENA], memory)
     command, width = head[COMMAND], x.shape[1]
-    total = 0.0
-    head[STEPS] = head[MISTAKES] = 0
+    head[STEPS] = 0
+    if not command & CONTINUE:
+        head[TOTAL] = head[MISTAKES] = 0  # of 0.0 all bits are 0
+    total = np.int64(head[TOTAL]).view(np.float64)
     for start in range(0, max(x.shape[0], 1), max(head[BATCH], 1)):
         n = min(head[BATCH], x.shape[0] - start)
         rows = matrix(flat(x), start * width, n, width)
@@ -124,7 +130,10 @@ def run(state, memory, x, y):
         if command & FORWARD:
             forward(head, ops, memory, arena, rows)
         if command & LOSE:
-            total += loss(head, arena, n, y, start)
+            value = loss(head, arena, n, y, start)
+            if command & GUARD and not math.isfinite(value):
+                break
+            total += value
         if command & COUNT:
             head[MISTAKES] += mistakes(head, arena, n, y, start)
         if command & BACKWARD:
@@ -132,6 +141,7 @@ def run(state, memory, x, y):
         if command & UPDATE:
             update(head, memory)
         head[STEPS] += 1
+    head[TOTAL] = np.float64(total).view(np.int64)
     return total
 
 

@@ -12,6 +12,8 @@ from mlp.activations import Activation, as_activations
 from mlp.arguments import as_dtype, as_generator, as_sequence, by_name, whole
 from mlp.batches import NO_LABELS, Labels, as_words, check_batch, check_labels
 from mlp.criteria import Criterion, as_criterion
+from mlp.history import History
+from mlp.inference import evaluate, predict, predict_proba
 from mlp.initializers import as_weight_init
 from mlp.layers import Array, BatchNorm, Linear, Reader, checked_floats
 from mlp.optimizers import Optimizer, as_optimizer
@@ -49,6 +51,7 @@ from mlp.plan import (
     rows_of,
 )
 from mlp.settings import Limit, Setting
+from mlp.training import fit
 
 
 class MLP:
@@ -98,7 +101,11 @@ class MLP:
         a whole network, pickle or copy it.
     linear_layers, bn_layers, activations : the layers, as views.
     output : the last activation of the last forward.
+    history : of the last `fit`; None before one, and in a copy.
     """
+
+    fit, predict, predict_proba, evaluate = fit, predict, predict_proba, evaluate
+    history: History | None = None
 
     def __init__(
         self,
@@ -304,7 +311,7 @@ class MLP:
     def forward(self, x: Any) -> Array:
         """The network's output for a batch x (N, input_size): an array of its own."""
         x = self._check_batch("forward", x)
-        self._reserve(x)
+        self._reserve(len(x))
         self._run(FORWARD | KEEP, x, NO_LABELS)
         self._can_backward = True
         return self._last_output("forward")
@@ -360,7 +367,7 @@ class MLP:
             raise ValueError(
                 "MLP.train_step: the network is in evaluation mode, expected train() before"
             )
-        self._reserve(x)
+        self._reserve(len(x))
         total = self._run(FORWARD | LOSE | BACKWARD | UPDATE, x, y, kind)
         return total / max(len(x), 1) if self._reduction == "mean" else total
 
@@ -426,10 +433,11 @@ class MLP:
         where, shape = f"MLP.{method}: labels", (n, self._widths[-1])
         return check_labels(where, labels, shape, self.dtype, self.criterion.name)
 
-    def _reserve(self, x: Array) -> None:
-        if len(x) > self._capacity:
-            self._make_room(len(x), self.train_mode)
-        self._rows = len(x)
+    def _reserve(self, rows: int) -> None:
+        """Room for batches of so many rows; what was there of the last is gone."""
+        if rows > self._capacity:
+            self._make_room(rows, self.train_mode)
+        self._rows = rows
         self._can_backward = self._has_gradients = False
 
 

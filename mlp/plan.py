@@ -23,7 +23,7 @@ N_OPS, ARENA, N_PARAMETERS, N_LINEAR, WIDTH_LAST, OUTPUT, D_OUTPUT = range(7)
 LOSSES, D_LOSSES, SOFTMAX, SETTINGS, MEAN_REDUCTION = range(7, 12)
 PASSING, PASSING_SIZE, OPTIMIZER = range(12, 15)
 # and what each call sets or gets back.
-COMMAND, BATCH, LOSS, TRAINING, MISTAKES, STEPS = range(15, 21)
+COMMAND, BATCH, LOSS, TRAINING, MISTAKES, STEPS, TOTAL = range(15, 22)
 
 # What a command asks for: any sum of these.
 FORWARD, LOSE, BACKWARD, UPDATE = 1, 2, 4, 8
@@ -32,6 +32,10 @@ KEEP = 16
 it gradients only pass through two buffers, and that of the input is not computed."""
 COUNT = 32
 """The number of mistakes."""
+CONTINUE = 64
+"""Losses and mistakes are added to those of the call before, in the order of one long call."""
+GUARD = 128
+"""A batch whose loss is not finite ends the call, before it reaches a gradient."""
 
 # Columns of an op's row. FIRST and SECOND are w and b, or gamma and beta.
 KIND, CODE, WIDTH_IN, WIDTH_OUT, X, Y, DX, DY = range(8)
