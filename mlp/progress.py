@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -42,12 +43,12 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
 
-    def update(self, done: int, text: str) -> None:
+    def update(self, done: int, text: Callable[[], str]) -> None:
         """Draw again, if the last time is long enough ago."""
         if self._bar is None or time.perf_counter() < self._next:
             return
         start = time.perf_counter()
-        self._bar.draw(done, text)
+        self._bar.draw(done, text())
         now = time.perf_counter()
         self._next = now + max(SHORTEST_WAIT, WAIT * (now - start))
 
@@ -98,4 +99,4 @@ def rich_bar(total: int) -> RichBar | None:
         import rich.progress
     except ImportError:
         return None
-    return RichBar(rich.progress, rich.console.Console(stderr=True), total)
+    return RichBar(rich.progress, rich.console.Console(stderr=True, force_terminal=True), total)

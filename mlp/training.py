@@ -136,7 +136,7 @@ class Training:
             while not feed.ended:
                 self.slice()
                 done = (epoch - 1) * feed.steps_per_epoch + feed.step - 1
-                progress.update(done, f"epoch {epoch}/{epochs}  {self.history.last()}")
+                progress.update(done, lambda: f"epoch {feed.epoch}/{epochs}  {self.history.last()}")
             if epoch == epochs:
                 self.check_parameters()
             self.record(validation)
