@@ -116,12 +116,12 @@ def test_no_rows():
 def test_threads_may_ask_at_once():
     net, _, _ = trained(np.float64)
     rng = np.random.default_rng(1)
-    questions = [rng.standard_normal((300, 4)) for _ in range(8)]
+    questions = [rng.standard_normal((60, 4)) for _ in range(8)]
     expected = [net.predict_proba(x) for x in questions]
     found = [None] * 8
 
     def ask(i):
-        for _ in range(20):
+        for _ in range(3):
             found[i] = net.predict_proba(questions[i])
 
     threads = [threading.Thread(target=ask, args=(i,)) for i in range(8)]

@@ -169,8 +169,9 @@ def test_validation_uses_running_statistics_and_changes_nothing():
     assert one.train_mode
 
 
+@pytest.mark.compiled  # in plain Python it would take minutes
 @pytest.mark.parametrize("optimizer", ["momentum", "nesterov", "adam", "adamw"])
-def test_it_learns(optimizer, dtype):
+def test_it_learns_two_moons(optimizer, dtype):
     rng = np.random.default_rng(0)
     angle = rng.uniform(0, np.pi, 200)
     y = np.arange(200) % 2
@@ -205,6 +206,7 @@ def test_no_epochs_are_no_steps():
 # --------------------------------------------------------------------------- interrupted
 
 
+@pytest.mark.compiled
 def test_an_interrupt_is_answered_at_a_completed_step():
     """Ctrl-C: within 0.1 s, and the network is what so many steps make of it.
 
@@ -407,11 +409,11 @@ def test_evaluation_mode_is_refused():
 
 
 def test_a_batch_beyond_memory_changes_nothing():
-    net = MLP(1, 2, [2_000_000])
+    net = MLP(1, 1, [2_000_000], criterion="mse")
     output = net.forward(np.ones((1, 1)))
     n = 10_000_000
     with pytest.raises(MemoryError):
-        net.fit(np.zeros((n, 1)), np.zeros(n, int), batch_size=n)
+        net.fit(np.zeros((n, 1)), np.zeros((n, 1)), batch_size=n)
     np.testing.assert_array_equal(net.output, output)
     assert net.history is None
 
