@@ -19,6 +19,10 @@ OPTIONS = {
 }
 
 
+COMPILES: bool = not numba.config.DISABLE_JIT
+"""Under NUMBA_DISABLE_JIT functions stay plain Python."""
+
+
 def jit(function):
     """Compile `function` in nopython mode with the library's options and its disk cache.
 
@@ -39,7 +43,7 @@ def jit_as_written(function):
 
 
 def compiled(function, options):
-    if numba.config.DISABLE_JIT:
+    if not COMPILES:
         return np.errstate(all="ignore")(function)
     dispatcher = numba.njit(**options)(function)
     use_cache(dispatcher)

@@ -5,7 +5,13 @@ because the architecture is in the plan, and every use, because the command is t
 here is checked; `network.py` checks before it calls.
 """
 
+import math
+
+import numpy as np
+
 from kernels import (
+    adam_update,
+    adamw_update,
     affine_forward,
     batchnorm_backward,
     batchnorm_forward,
@@ -15,6 +21,7 @@ from kernels import (
     momentum_update,
     mse_backward,
     mse_forward,
+    nesterov_update,
     running_average_update,
     softmax_cross_entropy_backward,
     softmax_cross_entropy_forward,
@@ -24,9 +31,11 @@ from kernels import (
 from kernels.activation import activation_backward, activation_forward
 from kernels.affine import affine_input_backward, affine_parameters_backward
 from kernels.jit import jit
+from kernels.update import clip_scale, norm
 from kernels.views import flat, floats, matrix, vector
 from mlp.plan import (
     ACTIVATION,
+    ADAM,
     AFFINE,
     ARENA,
     BACKWARD,
@@ -35,19 +44,24 @@ from mlp.plan import (
     CODE,
     COLUMNS,
     COMMAND,
+    CONTINUE,
     COUNT,
     D_LOSSES,
     D_OUTPUT,
     DX,
+    EPS,
     FIRST,
     FORWARD,
+    GUARD,
     HEADER,
+    HEAVY_BALL,
     KEEP,
     KIND,
     LEARNING_RATE,
     LOSE,
     LOSS,
     LOSSES,
+    MAX_NORM,
     MEAN,
     MEAN_REDUCTION,
     MISTAKES,
@@ -55,9 +69,14 @@ from mlp.plan import (
     N_LINEAR,
     N_OPS,
     N_PARAMETERS,
+    NESTEROV,
+    OPTIMIZER,
     OUTPUT,
     PASSING,
     PASSING_SIZE,
+    REST1,
+    REST2,
+    ROUND,
     RSTD,
     RUNNING_MEAN,
     RUNNING_VAR,
@@ -68,10 +87,13 @@ from mlp.plan import (
     SOFTMAX_LABELS,
     SOFTMAX_SOFT,
     STEPS,
+    TOTAL,
     TRAINING,
     UPDATE,
+    UPDATE_ROUNDS,
+    UPDATES,
     VAR,
-    VELOCITY,
+    WEIGHT_DECAY,
     WIDTH_IN,
     WIDTH_LAST,
     WIDTH_OUT,
@@ -88,13 +110,16 @@ def run(state, memory, x, y):
     y : int64 (N,) classes, or the bytes of the target rows (N, outputs) in the dtype of x.
 
     Leaves the number of finished batches in STEPS and, with COUNT, that of mistakes in MISTAKES.
+    TOTAL holds the bits of the sum, which is float64 whatever the dtype.
     """
     head = vector(state, 0, HEADER)
     ops = matrix(state, HEADER, head[N_OPS], COLUMNS)
     arena = floats(state, head[ARENA], memory)
     command, width = head[COMMAND], x.shape[1]
-    total = 0.0
-    head[STEPS] = head[MISTAKES] = 0
+    head[STEPS] = 0
+    if not command & CONTINUE:
+        head[TOTAL] = head[MISTAKES] = 0  # of 0.0 all bits are 0
+    total = np.int64(head[TOTAL]).view(np.float64)
     for start in range(0, max(x.shape[0], 1), max(head[BATCH], 1)):
         n = min(head[BATCH], x.shape[0] - start)
         rows = matrix(flat(x), start * width, n, width)
@@ -105,7 +130,10 @@ def run(state, memory, x, y):
         if command & FORWARD:
             forward(head, ops, memory, arena, rows)
         if command & LOSE:
-            total += loss(head, arena, n, y, start)
+            value = loss(head, arena, n, y, start)
+            if command & GUARD and not math.isfinite(value):
+                break
+            total += value
         if command & COUNT:
             head[MISTAKES] += mistakes(head, arena, n, y, start)
         if command & BACKWARD:
@@ -113,6 +141,7 @@ def run(state, memory, x, y):
         if command & UPDATE:
             update(head, memory)
         head[STEPS] += 1
+    head[TOTAL] = np.float64(total).view(np.int64)
     return total
 
 
@@ -280,13 +309,68 @@ def batchnorm_op_backward(op, memory, arena, dy, x, dx, gradients, training):
 
 @jit
 def update(head, memory):
+    """One step of the optimizer along the gradients, clipped where there is a largest norm."""
+    size, max_norm = head[N_PARAMETERS], setting(head, memory, MAX_NORM)
+    scale = 1.0
+    if max_norm < math.inf:
+        scale = clip_scale(norm(vector(memory, size, size)), max_norm)
+    t = count_update(head, memory)
+    if head[OPTIMIZER] == HEAVY_BALL:
+        heavy_ball(head, memory, scale)
+    elif head[OPTIMIZER] == NESTEROV:
+        nesterov(head, memory, scale)
+    else:
+        adaptive_moments(head, memory, scale, t)
+
+
+@jit
+def setting(head, memory, index):
+    """A setting of the update, in float64: what follows from it is rounded once, at the end."""
+    return np.float64(memory[head[SETTINGS] + index])
+
+
+@jit
+def count_update(head, memory):
+    """The number of this update, from 1 on."""
+    low, high = head[SETTINGS] + UPDATES, head[SETTINGS] + UPDATE_ROUNDS
+    memory[low] += 1
+    if memory[low] == ROUND:
+        memory[low] = 0
+        memory[high] += 1
+    return ROUND * np.float64(memory[high]) + np.float64(memory[low])
+
+
+@jit
+def heavy_ball(head, memory, scale):
     """Momentum on weights and biases, plain gradient descent on gammas and betas."""
-    size, n_linear = head[N_PARAMETERS], head[N_LINEAR]
-    lr = memory[head[SETTINGS] + LEARNING_RATE]
-    momentum = memory[head[SETTINGS] + MOMENTUM]
-    w, dw = vector(memory, 0, n_linear), vector(memory, size, n_linear)
-    velocity = vector(memory, head[VELOCITY], n_linear)
-    momentum_update(w, dw, velocity, lr, momentum, w, velocity)
-    scale = vector(memory, n_linear, size - n_linear)
-    dscale = vector(memory, size + n_linear, size - n_linear)
-    gradient_descent_update(scale, dscale, lr, scale)
+    size, n = head[N_PARAMETERS], head[N_LINEAR]
+    lr, decay = setting(head, memory, LEARNING_RATE), setting(head, memory, WEIGHT_DECAY)
+    momentum = setting(head, memory, MOMENTUM)
+    w, dw, velocity = vector(memory, 0, n), vector(memory, size, n), vector(memory, 2 * size, n)
+    momentum_update(w, dw, velocity, lr, momentum, scale, decay, w, velocity)
+    w, dw = vector(memory, n, size - n), vector(memory, size + n, size - n)
+    gradient_descent_update(w, dw, lr, scale, decay, w)
+
+
+@jit
+def nesterov(head, memory, scale):
+    n = head[N_PARAMETERS]
+    lr, decay = setting(head, memory, LEARNING_RATE), setting(head, memory, WEIGHT_DECAY)
+    momentum = setting(head, memory, MOMENTUM)
+    w, dw, velocity = vector(memory, 0, n), vector(memory, n, n), vector(memory, 2 * n, n)
+    nesterov_update(w, dw, velocity, lr, momentum, scale, decay, w, velocity)
+
+
+@jit
+def adaptive_moments(head, memory, scale, t):
+    """Adam and AdamW, at update t."""
+    n = head[N_PARAMETERS]
+    lr, decay = setting(head, memory, LEARNING_RATE), setting(head, memory, WEIGHT_DECAY)
+    beta1, beta2 = 1.0 - setting(head, memory, REST1), 1.0 - setting(head, memory, REST2)
+    eps, c1, c2 = setting(head, memory, EPS), 1.0 - beta1**t, 1.0 - beta2**t
+    w, dw = vector(memory, 0, n), vector(memory, n, n)
+    m, v = vector(memory, 2 * n, n), vector(memory, 3 * n, n)
+    if head[OPTIMIZER] == ADAM:
+        adam_update(w, dw, m, v, lr, beta1, beta2, eps, c1, c2, scale, decay, w, m, v)
+    else:
+        adamw_update(w, dw, m, v, lr, beta1, beta2, eps, c1, c2, scale, decay, w, m, v)

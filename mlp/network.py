@@ -12,8 +12,11 @@ from mlp.activations import Activation, as_activations
 from mlp.arguments import as_dtype, as_generator, as_sequence, by_name, whole
 from mlp.batches import NO_LABELS, Labels, as_words, check_batch, check_labels
 from mlp.criteria import Criterion, as_criterion
+from mlp.history import History
+from mlp.inference import evaluate, predict, predict_proba
 from mlp.initializers import as_weight_init
 from mlp.layers import Array, BatchNorm, Linear, Reader, checked_floats
+from mlp.optimizers import Optimizer, as_optimizer
 from mlp.plan import (
     ACTIVATION,
     AFFINE,
@@ -28,10 +31,15 @@ from mlp.plan import (
     LEARNING_RATE,
     LOSE,
     LOSS,
+    MAX_NORM,
     MOMENTUM,
+    ROUND,
     SOFTMAX_LABELS,
     TRAINING,
     UPDATE,
+    UPDATE_ROUNDS,
+    UPDATES,
+    WEIGHT_DECAY,
     WIDTH_IN,
     WIDTH_OUT,
     OpSpec,
@@ -42,6 +50,8 @@ from mlp.plan import (
     arena_of,
     rows_of,
 )
+from mlp.settings import Limit, Setting
+from mlp.training import fit
 
 
 class MLP:
@@ -67,6 +77,14 @@ class MLP:
     lr, momentum : float
         velocity = momentum·velocity - lr·gradient; parameter += velocity. Gammas and betas
         are updated without momentum.
+    optimizer : str or Optimizer
+        "momentum" (that, which is gradient descent without momentum), "nesterov", "adam" or
+        "adamw", with their usual settings; or an object of `mlp.optimizers`.
+    weight_decay : float, optional
+        For every parameter, biases included: added to the gradient as weight_decay·parameter,
+        or decoupled from it in AdamW. Default: 0, and 0.01 in AdamW.
+    max_norm : float, optional
+        Gradients whose global norm is larger are scaled down to it. Default: no limit.
     num_bn_layers : int
         The first so many layers have a BatchNorm between Linear and activation.
     dtype : float32 or float64
@@ -83,7 +101,11 @@ class MLP:
         a whole network, pickle or copy it.
     linear_layers, bn_layers, activations : the layers, as views.
     output : the last activation of the last forward.
+    history : of the last `fit`; None before one, and in a copy.
     """
+
+    fit, predict, predict_proba, evaluate = fit, predict, predict_proba, evaluate
+    history: History | None = None
 
     def __init__(
         self,
@@ -101,6 +123,9 @@ class MLP:
         dtype: Any = np.float64,
         seed: Any = 0,
         reduction: str = "mean",
+        optimizer: str | Optimizer = "momentum",
+        weight_decay: float | None = None,
+        max_norm: float | None = None,
     ):
         sizes = [input_size, *as_sequence("MLP: hiddens", hiddens), output_size]
         self._widths = [whole("MLP: a layer's width", size, low=1) for size in sizes]
@@ -121,12 +146,16 @@ class MLP:
         self.bn_layers = [
             BatchNorm(n_out, dtype=self.dtype) for _, n_out in shapes[: self.num_bn_layers]
         ]
-        self._plan = Plan(self._specs())
+        self._optimizer = as_optimizer(optimizer, momentum)
+        self._plan = Plan(self._specs(), self._optimizer.code, self._optimizer.moments)
         self._memory = aligned_zeros(self._plan.memory_size, self.dtype)
         self._bind_layers()
         self._make_room(1, training=True)
-        self.lr = lr
-        self.momentum = momentum
+        for index, value in self._optimizer.settings().items():
+            fitting = fits(f"MLP: optimizer {self._optimizer}", value, self.dtype)
+            self._memory[self._plan.settings_at + index] = fitting
+        self.lr, self.max_norm = lr, max_norm
+        self.weight_decay = self._optimizer.weight_decay if weight_decay is None else weight_decay
 
     # ------------------------------------------------------------------ building
 
@@ -196,7 +225,7 @@ class MLP:
             "activations": [activation.fresh() for activation in self.activations],
             "weight_init_fn": "zeros", "criterion": self.criterion.name,
             "num_bn_layers": self.num_bn_layers, "dtype": self.dtype.name,
-            "reduction": self.reduction,
+            "reduction": self.reduction, "optimizer": self._optimizer,
         }  # fmt: skip
         return restore, (type(self), arguments, self._memory, self.train_mode)
 
@@ -236,15 +265,14 @@ class MLP:
             raise ValueError(f"MLP.{name} is given shape {new.shape}, expected {vector.shape}")
         vector[:] = new
 
-    @property
-    def lr(self) -> float:
-        return float(self._memory[self._plan.settings_at + LEARNING_RATE])
+    lr = Setting(LEARNING_RATE, OPS["momentum"].hyper["lr"])
+    weight_decay = Setting(WEIGHT_DECAY, OPS["momentum"].hyper["decay"])
+    max_norm = Limit(MAX_NORM)
 
-    @lr.setter
-    def lr(self, value: float) -> None:
-        checked = OPS["momentum"].hyper["lr"].check("MLP: lr", value)
-        place = self._plan.settings_at + LEARNING_RATE
-        self._memory[place] = fits("MLP: lr", checked, self.dtype)
+    @property
+    def optimizer(self) -> Optimizer:
+        """What the update is; fixed when the network is made, but for the momentum."""
+        return self._optimizer
 
     @property
     def momentum(self) -> float:
@@ -252,8 +280,14 @@ class MLP:
 
     @momentum.setter
     def momentum(self, value: float) -> None:
-        checked = OPS["momentum"].hyper["momentum"].check("MLP: momentum", value)
-        self._memory[self._plan.settings_at + MOMENTUM] = checked
+        self._optimizer = self._optimizer.with_momentum(value)
+        self._memory[self._plan.settings_at + MOMENTUM] = value
+
+    @property
+    def steps(self) -> int:
+        """How many updates the parameters have had."""
+        at = self._plan.settings_at
+        return int(self._memory[at + UPDATES]) + ROUND * int(self._memory[at + UPDATE_ROUNDS])
 
     @property
     def train_mode(self) -> bool:
@@ -277,7 +311,7 @@ class MLP:
     def forward(self, x: Any) -> Array:
         """The network's output for a batch x (N, input_size): an array of its own."""
         x = self._check_batch("forward", x)
-        self._reserve(x)
+        self._reserve(len(x))
         self._run(FORWARD | KEEP, x, NO_LABELS)
         self._can_backward = True
         return self._last_output("forward")
@@ -333,7 +367,7 @@ class MLP:
             raise ValueError(
                 "MLP.train_step: the network is in evaluation mode, expected train() before"
             )
-        self._reserve(x)
+        self._reserve(len(x))
         total = self._run(FORWARD | LOSE | BACKWARD | UPDATE, x, y, kind)
         return total / max(len(x), 1) if self._reduction == "mean" else total
 
@@ -399,10 +433,11 @@ class MLP:
         where, shape = f"MLP.{method}: labels", (n, self._widths[-1])
         return check_labels(where, labels, shape, self.dtype, self.criterion.name)
 
-    def _reserve(self, x: Array) -> None:
-        if len(x) > self._capacity:
-            self._make_room(len(x), self.train_mode)
-        self._rows = len(x)
+    def _reserve(self, rows: int) -> None:
+        """Room for batches of so many rows; what was there of the last is gone."""
+        if rows > self._capacity:
+            self._make_room(rows, self.train_mode)
+        self._rows = rows
         self._can_backward = self._has_gradients = False
 
 
