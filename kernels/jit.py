@@ -32,6 +32,15 @@ def jit(function):
     return compiled(function, OPTIONS)
 
 
+def jit_inlined(function):
+    """Like `jit`, but for functions that compiled code calls: their lines become the caller's.
+
+    A function of its own is optimised once more with each function above it, and so, level
+    upon level, is everything below. Inlined ones are compiled once, with what calls them.
+    """
+    return compiled(function, OPTIONS | {"inline": "always"})
+
+
 def jit_as_written(function):
     """Like `jit`, but every operation is done in the order in which it stands.
 

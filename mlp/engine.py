@@ -10,18 +10,13 @@ import math
 import numpy as np
 
 from kernels import (
-    adam_update,
-    adamw_update,
     affine_forward,
     batchnorm_backward,
     batchnorm_forward,
     batchnorm_inference_backward,
     batchnorm_inference_forward,
-    gradient_descent_update,
-    momentum_update,
     mse_backward,
     mse_forward,
-    nesterov_update,
     running_average_update,
     softmax_cross_entropy_backward,
     softmax_cross_entropy_forward,
@@ -30,12 +25,11 @@ from kernels import (
 )
 from kernels.activation import activation_backward, activation_forward
 from kernels.affine import affine_input_backward, affine_parameters_backward
-from kernels.jit import jit
-from kernels.update import clip_scale, norm
+from kernels.jit import jit, jit_inlined
 from kernels.views import flat, floats, matrix, vector
+from mlp.descent import begin_update, clips, update, update_all
 from mlp.plan import (
     ACTIVATION,
-    ADAM,
     AFFINE,
     ARENA,
     BACKWARD,
@@ -49,40 +43,28 @@ from mlp.plan import (
     D_LOSSES,
     D_OUTPUT,
     DX,
-    EPS,
     FIRST,
     FORWARD,
     GUARD,
     HEADER,
-    HEAVY_BALL,
     KEEP,
     KIND,
-    LEARNING_RATE,
     LOSE,
     LOSS,
     LOSSES,
-    MAX_NORM,
     MEAN,
     MEAN_REDUCTION,
     MISTAKES,
-    MOMENTUM,
-    N_LINEAR,
     N_OPS,
     N_PARAMETERS,
-    NESTEROV,
-    OPTIMIZER,
     OUTPUT,
     PASSING,
     PASSING_SIZE,
-    REST1,
-    REST2,
-    ROUND,
     RSTD,
     RUNNING_MEAN,
     RUNNING_VAR,
     SECOND,
     SETTING,
-    SETTINGS,
     SOFTMAX,
     SOFTMAX_LABELS,
     SOFTMAX_SOFT,
@@ -90,10 +72,7 @@ from mlp.plan import (
     TOTAL,
     TRAINING,
     UPDATE,
-    UPDATE_ROUNDS,
-    UPDATES,
     VAR,
-    WEIGHT_DECAY,
     WIDTH_IN,
     WIDTH_LAST,
     WIDTH_OUT,
@@ -136,10 +115,17 @@ def run(state, memory, x, y):
             total += value
         if command & COUNT:
             head[MISTAKES] += mistakes(head, arena, n, y, start)
-        if command & BACKWARD:
-            backward(head, ops, memory, arena, rows)
+        # An op's parameters are updated while they are at hand, unless something has to wait
+        # for all gradients.
+        waits = command & BACKWARD == 0 or command & KEEP != 0 or clips(head, memory)
+        corrections = (1.0, 1.0)
         if command & UPDATE:
-            update(head, memory)
+            corrections = begin_update(head, memory)
+        if command & BACKWARD:
+            learns = command & UPDATE != 0 and not waits
+            backward(head, ops, memory, arena, rows, learns, corrections)
+        if command & UPDATE and waits:
+            update_all(head, memory, corrections)
         head[STEPS] += 1
     head[TOTAL] = np.float64(total).view(np.int64)
     return total
@@ -148,7 +134,7 @@ def run(state, memory, x, y):
 # ------------------------------------------------------------------------------- forward
 
 
-@jit
+@jit_inlined
 def load(x, start, rows):
     """Copy the batch that begins at row `start` to where a later backward finds it."""
     for i in range(rows.shape[0]):
@@ -156,26 +142,31 @@ def load(x, start, rows):
             rows[i, j] = x[start + i, j]
 
 
-@jit
+@jit_inlined
 def forward(head, ops, memory, arena, rows):
     """Run every op on a batch."""
     training = head[TRAINING] != 0
-    n = rows.shape[0]
     x = rows
     for r in range(ops.shape[0]):
         op = ops[r]
-        y = matrix(arena, op[Y], n, op[WIDTH_OUT])
-        if op[KIND] == AFFINE:
-            w = matrix(memory, op[FIRST], op[WIDTH_IN], op[WIDTH_OUT])
-            affine_forward(x, w, vector(memory, op[SECOND], op[WIDTH_OUT]), y)
-        elif op[KIND] == BATCHNORM:
-            batchnorm_op_forward(op, memory, arena, x, y, training)
-        elif op[KIND] == ACTIVATION:
-            activation_forward(op[CODE], memory[op[SETTING]], flat(x), flat(y))
+        y = matrix(arena, op[Y], rows.shape[0], op[WIDTH_OUT])
+        apply(op, memory, arena, x, y, training)
         x = y
 
 
-@jit
+@jit_inlined
+def apply(op, memory, arena, x, y, training):
+    """One op; only batchnorm in training writes to the arena, its statistics."""
+    if op[KIND] == AFFINE:
+        w = matrix(memory, op[FIRST], op[WIDTH_IN], op[WIDTH_OUT])
+        affine_forward(x, w, vector(memory, op[SECOND], op[WIDTH_OUT]), y)
+    elif op[KIND] == BATCHNORM:
+        batchnorm_op_forward(op, memory, arena, x, y, training)
+    elif op[KIND] == ACTIVATION:
+        activation_forward(op[CODE], memory[op[SETTING]], flat(x), flat(y))
+
+
+@jit_inlined
 def batchnorm_op_forward(op, memory, arena, x, y, training):
     m = op[WIDTH_OUT]
     gamma, beta = vector(memory, op[FIRST], m), vector(memory, op[SECOND], m)
@@ -196,7 +187,7 @@ def batchnorm_op_forward(op, memory, arena, x, y, training):
 # ---------------------------------------------------------------------------------- loss
 
 
-@jit
+@jit_inlined
 def loss(head, arena, n, y, start):
     """The sum of the samples' losses; leaves the gradient of their mean or sum at the output.
 
@@ -228,7 +219,7 @@ def loss(head, arena, n, y, start):
     return total
 
 
-@jit
+@jit_inlined
 def mistakes(head, arena, n, y, start):
     """How many samples of the batch have their largest output in the wrong place.
 
@@ -246,7 +237,7 @@ def mistakes(head, arena, n, y, start):
     return wrong
 
 
-@jit
+@jit_inlined
 def largest(values):
     """Index of the first largest value, or -1 where one is NaN."""
     best = 0
@@ -261,9 +252,12 @@ def largest(values):
 # ------------------------------------------------------------------------------ backward
 
 
-@jit
-def backward(head, ops, memory, arena, rows):
-    """From the gradient at the output to every parameter's, and with KEEP to the input's."""
+@jit_inlined
+def backward(head, ops, memory, arena, rows, learns, corrections):
+    """From the gradient at the output to every parameter's, and with KEEP to the input's.
+
+    Where it learns, each op's parameters are updated as soon as their gradient is there.
+    """
     training = head[TRAINING] != 0
     keeps = head[COMMAND] & KEEP != 0
     gradients = head[N_PARAMETERS]  # what lies between a parameter and its gradient
@@ -286,10 +280,13 @@ def backward(head, ops, memory, arena, rows):
         elif op[KIND] == ACTIVATION:
             y = vector(arena, op[Y], n * op[WIDTH_OUT])
             activation_backward(op[CODE], memory[op[SETTING]], flat(dy), flat(x), y, flat(dx))
+        if learns and op[KIND] != ACTIVATION:
+            count = (op[WIDTH_IN] + 1 if op[KIND] == AFFINE else 2) * op[WIDTH_OUT]
+            update(head, memory, op[FIRST], count, 1.0, corrections)
         dy = dx
 
 
-@jit
+@jit_inlined
 def batchnorm_op_backward(op, memory, arena, dy, x, dx, gradients, training):
     m = op[WIDTH_OUT]
     gamma = vector(memory, op[FIRST], m)
@@ -302,75 +299,3 @@ def batchnorm_op_backward(op, memory, arena, dy, x, dx, gradients, training):
         mean, var = vector(memory, op[RUNNING_MEAN], m), vector(memory, op[RUNNING_VAR], m)
         eps = memory[op[SETTING]]
         batchnorm_inference_backward(dy, x, gamma, mean, var, eps, dx, dgamma, dbeta)
-
-
-# -------------------------------------------------------------------------------- update
-
-
-@jit
-def update(head, memory):
-    """One step of the optimizer along the gradients, clipped where there is a largest norm."""
-    size, max_norm = head[N_PARAMETERS], setting(head, memory, MAX_NORM)
-    scale = 1.0
-    if max_norm < math.inf:
-        scale = clip_scale(norm(vector(memory, size, size)), max_norm)
-    t = count_update(head, memory)
-    if head[OPTIMIZER] == HEAVY_BALL:
-        heavy_ball(head, memory, scale)
-    elif head[OPTIMIZER] == NESTEROV:
-        nesterov(head, memory, scale)
-    else:
-        adaptive_moments(head, memory, scale, t)
-
-
-@jit
-def setting(head, memory, index):
-    """A setting of the update, in float64: what follows from it is rounded once, at the end."""
-    return np.float64(memory[head[SETTINGS] + index])
-
-
-@jit
-def count_update(head, memory):
-    """The number of this update, from 1 on."""
-    low, high = head[SETTINGS] + UPDATES, head[SETTINGS] + UPDATE_ROUNDS
-    memory[low] += 1
-    if memory[low] == ROUND:
-        memory[low] = 0
-        memory[high] += 1
-    return ROUND * np.float64(memory[high]) + np.float64(memory[low])
-
-
-@jit
-def heavy_ball(head, memory, scale):
-    """Momentum on weights and biases, plain gradient descent on gammas and betas."""
-    size, n = head[N_PARAMETERS], head[N_LINEAR]
-    lr, decay = setting(head, memory, LEARNING_RATE), setting(head, memory, WEIGHT_DECAY)
-    momentum = setting(head, memory, MOMENTUM)
-    w, dw, velocity = vector(memory, 0, n), vector(memory, size, n), vector(memory, 2 * size, n)
-    momentum_update(w, dw, velocity, lr, momentum, scale, decay, w, velocity)
-    w, dw = vector(memory, n, size - n), vector(memory, size + n, size - n)
-    gradient_descent_update(w, dw, lr, scale, decay, w)
-
-
-@jit
-def nesterov(head, memory, scale):
-    n = head[N_PARAMETERS]
-    lr, decay = setting(head, memory, LEARNING_RATE), setting(head, memory, WEIGHT_DECAY)
-    momentum = setting(head, memory, MOMENTUM)
-    w, dw, velocity = vector(memory, 0, n), vector(memory, n, n), vector(memory, 2 * n, n)
-    nesterov_update(w, dw, velocity, lr, momentum, scale, decay, w, velocity)
-
-
-@jit
-def adaptive_moments(head, memory, scale, t):
-    """Adam and AdamW, at update t."""
-    n = head[N_PARAMETERS]
-    lr, decay = setting(head, memory, LEARNING_RATE), setting(head, memory, WEIGHT_DECAY)
-    beta1, beta2 = 1.0 - setting(head, memory, REST1), 1.0 - setting(head, memory, REST2)
-    eps, c1, c2 = setting(head, memory, EPS), 1.0 - beta1**t, 1.0 - beta2**t
-    w, dw = vector(memory, 0, n), vector(memory, n, n)
-    m, v = vector(memory, 2 * n, n), vector(memory, 3 * n, n)
-    if head[OPTIMIZER] == ADAM:
-        adam_update(w, dw, m, v, lr, beta1, beta2, eps, c1, c2, scale, decay, w, m, v)
-    else:
-        adamw_update(w, dw, m, v, lr, beta1, beta2, eps, c1, c2, scale, decay, w, m, v)

@@ -21,9 +21,9 @@ HEADER, COLUMNS = 32, 16
 # Entries of the header: what the plan fixes,
 N_OPS, ARENA, N_PARAMETERS, N_LINEAR, WIDTH_LAST, OUTPUT, D_OUTPUT = range(7)
 LOSSES, D_LOSSES, SOFTMAX, SETTINGS, MEAN_REDUCTION = range(7, 12)
-PASSING, PASSING_SIZE, OPTIMIZER = range(12, 15)
+PASSING, PASSING_SIZE, OPTIMIZER, CAPACITY, WIDEST, LOSS_OF_ROWS = range(12, 18)
 # and what each call sets or gets back.
-COMMAND, BATCH, LOSS, TRAINING, MISTAKES, STEPS, TOTAL = range(15, 22)
+COMMAND, BATCH, LOSS, TRAINING, MISTAKES, STEPS, TOTAL = range(18, 25)
 
 # What a command asks for: any sum of these.
 FORWARD, LOSE, BACKWARD, UPDATE = 1, 2, 4, 8
@@ -187,6 +187,8 @@ class Plan:
                 row[MEAN], row[VAR], row[RSTD] = (take(spec.width_out) for _ in range(3))
             row[SETTING] = setting if spec.settings else 0  # in bounds, and read by no one
             x, dx = y, dy
+        header[CAPACITY] = capacity
+        header[WIDEST] = max(max(spec.width_in, spec.width_out) for spec in self.specs)
         header[N_OPS], header[WIDTH_LAST] = len(self.specs), last.width_out
         header[N_PARAMETERS], header[N_LINEAR] = self.n_parameters, self.n_linear
         header[OUTPUT], header[D_OUTPUT] = x, dx
