@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from kernels.boundary import fits
 from kernels.op import OPS
 from mlp import engine
 from mlp.activations import Activation, as_activations
@@ -28,18 +27,11 @@ from mlp.plan import (
     DY,
     FORWARD,
     KEEP,
-    LEARNING_RATE,
     LOSE,
     LOSS,
-    MAX_NORM,
-    MOMENTUM,
-    ROUND,
     SOFTMAX_LABELS,
     TRAINING,
     UPDATE,
-    UPDATE_ROUNDS,
-    UPDATES,
-    WEIGHT_DECAY,
     WIDTH_IN,
     WIDTH_OUT,
     OpSpec,
@@ -50,11 +42,11 @@ from mlp.plan import (
     arena_of,
     rows_of,
 )
-from mlp.settings import Limit, Setting
-from mlp.training import fit
+from mlp.settings import UpdateSettings
+from mlp.training import fit, train_step
 
 
-class MLP:
+class MLP(UpdateSettings):
     """A multilayer perceptron: Linear, optional BatchNorm and activation, layer by layer.
 
     Parameters
@@ -104,7 +96,8 @@ class MLP:
     history : of the last `fit`; None before one, and in a copy.
     """
 
-    fit, predict, predict_proba, evaluate = fit, predict, predict_proba, evaluate
+    train_step, fit = train_step, fit
+    predict, predict_proba, evaluate = predict, predict_proba, evaluate
     history: History | None = None
 
     def __init__(
@@ -151,11 +144,7 @@ class MLP:
         self._memory = aligned_zeros(self._plan.memory_size, self.dtype)
         self._bind_layers()
         self._make_room(1, training=True)
-        for index, value in self._optimizer.settings().items():
-            fitting = fits(f"MLP: optimizer {self._optimizer}", value, self.dtype)
-            self._memory[self._plan.settings_at + index] = fitting
-        self.lr, self.max_norm = lr, max_norm
-        self.weight_decay = self._optimizer.weight_decay if weight_decay is None else weight_decay
+        self._set_up(lr, weight_decay, max_norm)
 
     # ------------------------------------------------------------------ building
 
@@ -265,30 +254,6 @@ class MLP:
             raise ValueError(f"MLP.{name} is given shape {new.shape}, expected {vector.shape}")
         vector[:] = new
 
-    lr = Setting(LEARNING_RATE, OPS["momentum"].hyper["lr"])
-    weight_decay = Setting(WEIGHT_DECAY, OPS["momentum"].hyper["decay"])
-    max_norm = Limit(MAX_NORM)
-
-    @property
-    def optimizer(self) -> Optimizer:
-        """What the update is; fixed when the network is made, but for the momentum."""
-        return self._optimizer
-
-    @property
-    def momentum(self) -> float:
-        return float(self._memory[self._plan.settings_at + MOMENTUM])
-
-    @momentum.setter
-    def momentum(self, value: float) -> None:
-        self._optimizer = self._optimizer.with_momentum(value)
-        self._memory[self._plan.settings_at + MOMENTUM] = value
-
-    @property
-    def steps(self) -> int:
-        """How many updates the parameters have had."""
-        at = self._plan.settings_at
-        return int(self._memory[at + UPDATES]) + ROUND * int(self._memory[at + UPDATE_ROUNDS])
-
     @property
     def train_mode(self) -> bool:
         """Whether batchnorm takes its statistics from the batch."""
@@ -355,21 +320,6 @@ class MLP:
         state[COMMAND], state[BATCH], state[LOSS] = command, len(x), kind
         total: float = engine.run(state, self._memory, x, as_words(y))
         return total
-
-    def train_step(self, x: Any, labels: Any) -> float:
-        """Forward, backward and update in one compiled call; returns the loss before it.
-
-        Of the gradients, only those of the parameters are kept.
-        """
-        x = self._check_batch("train_step", x)
-        y, kind = self._check_labels("train_step", labels, len(x))
-        if not self.train_mode:
-            raise ValueError(
-                "MLP.train_step: the network is in evaluation mode, expected train() before"
-            )
-        self._reserve(len(x))
-        total = self._run(FORWARD | LOSE | BACKWARD | UPDATE, x, y, kind)
-        return total / max(len(x), 1) if self._reduction == "mean" else total
 
     # ------------------------------------------------------------------ what came out
 

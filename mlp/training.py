@@ -1,4 +1,6 @@
-"""fit: epochs in slices of compiled steps, short enough that an interrupt is soon answered."""
+"""train_step: one step. fit: epochs, in slices of compiled steps short enough that an interrupt is
+soon answered.
+"""
 
 import time
 from collections import deque
@@ -41,7 +43,24 @@ promised, because a step can get slower, such as where numbers become subnormal.
 CHECKPOINT_SHARE = 0.01
 """Copying the network takes at most about this share of the time."""
 
-STEP = FORWARD | LOSE | BACKWARD | UPDATE | COUNT | CONTINUE | GUARD
+STEP = FORWARD | LOSE | BACKWARD | UPDATE
+GUARDED = STEP | COUNT | CONTINUE | GUARD
+
+
+def train_step(net: "MLP", x: Any, labels: Any) -> float:
+    """Forward, backward and update in one compiled call; returns the loss before it.
+
+    Of the gradients, only those of the parameters are kept.
+    """
+    x = net._check_batch("train_step", x)
+    y, kind = net._check_labels("train_step", labels, len(x))
+    if not net.train_mode:
+        raise ValueError(
+            "MLP.train_step: the network is in evaluation mode, expected train() before"
+        )
+    net._reserve(len(x))
+    total = net._run(STEP, x, y, kind)
+    return total / max(len(x), 1) if net._reduction == "mean" else total
 
 
 def fit(
@@ -159,7 +178,7 @@ class Training:
         """At most so many steps in one compiled call; False if a loss was not finite."""
         x, y, batch = self.feed.take(steps)
         state = self.net._state
-        state[COMMAND], state[BATCH], state[LOSS] = STEP, batch, self.kind
+        state[COMMAND], state[BATCH], state[LOSS] = GUARDED, batch, self.kind
         engine.run(state, self.net._memory, x, y)
         return bool(state[STEPS] == -(-len(x) // batch))
 
