@@ -320,6 +320,8 @@ def to_floats(where: str, value, dtype: np.dtype) -> np.ndarray:
     Integers, booleans and nested lists of numbers are converted: integers exactly or not at
     all, and nothing finite to infinity.
     """
+    if type(value) is np.ndarray and value.dtype == dtype and value.flags.carray:
+        return value
     array = to_array(where, value, "fiub", f"an array of {dtype}")
     is_given_float = array.dtype.kind == "f" and hasattr(value, "dtype")
     if is_given_float and array.dtype.newbyteorder("=") != dtype:
@@ -351,6 +353,8 @@ def cast(where: str, array: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 def to_labels(where: str, value, _dtype=None) -> np.ndarray:
     """`value` as a C-contiguous, writable array of int64; only integers and booleans fit."""
+    if type(value) is np.ndarray and value.dtype == LABELS and value.flags.carray:
+        return value
     array = to_array(where, value, "iub", "integer classes")
     if array.dtype == LABELS and array.flags.carray:
         return array
@@ -361,6 +365,8 @@ def to_labels(where: str, value, _dtype=None) -> np.ndarray:
 
 def rank(value) -> int:
     """The number of dimensions; -1 of what is no array, such as rows of unequal length."""
+    if type(value) is np.ndarray:
+        return value.ndim
     try:
         return np.ndim(value)
     except ValueError:

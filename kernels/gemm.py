@@ -51,32 +51,54 @@ so many columns of b to share the cost."""
 @jit_inlined
 def matmul_bias(a, b, bias, c):
     """c = a @ b + bias;  a (n, k), b (k, m), bias (m,), c (n, m)."""
-    a_row, a_step = strides(a)
-    b_step, b_column = strides(b)
     n, k, m = a.shape[0], a.shape[1], b.shape[1]
-    product(flat(a), a_row, a_step, flat(b), b_step, b_column, flat(c), n, k, m, bias)
+    if n * k * m <= TINY:
+        for i in range(n):
+            for j in range(m):
+                total = bias[j]
+                for p in range(k):
+                    total += a[i, p] * b[p, j]
+                c[i, j] = total
+    else:
+        a_row, a_step = strides(a)
+        b_step, b_column = strides(b)
+        product(flat(a), a_row, a_step, flat(b), b_step, b_column, flat(c), n, k, m, bias)
 
 
 @jit_inlined
 def matmul_transpose_a(a, b, c):
     """c = aᵀ @ b;  a (n, k), b (n, m), c (k, m)."""
-    a_step, a_row = strides(a)
-    b_step, b_column = strides(b)
     n, k, m = a.shape[1], a.shape[0], b.shape[1]
-    product(
-        flat(a), a_row, a_step, flat(b), b_step, b_column, flat(c), n, k, m, vector(flat(c), 0, 0)
-    )
+    if n * k * m <= TINY:
+        for i in range(n):
+            for j in range(m):
+                total = a.dtype.type(0)
+                for p in range(k):
+                    total += a[p, i] * b[p, j]
+                c[i, j] = total
+    else:
+        a_step, a_row = strides(a)
+        b_step, b_column = strides(b)
+        none = vector(flat(c), 0, 0)
+        product(flat(a), a_row, a_step, flat(b), b_step, b_column, flat(c), n, k, m, none)
 
 
 @jit_inlined
 def matmul_transpose_b(a, b, c):
     """c = a @ bᵀ;  a (n, m), b (k, m), c (n, k)."""
-    a_row, a_step = strides(a)
-    b_column, b_step = strides(b)
     n, k, m = a.shape[0], a.shape[1], b.shape[0]
-    product(
-        flat(a), a_row, a_step, flat(b), b_step, b_column, flat(c), n, k, m, vector(flat(c), 0, 0)
-    )
+    if n * k * m <= TINY:
+        for i in range(n):
+            for j in range(m):
+                total = a.dtype.type(0)
+                for p in range(k):
+                    total += a[i, p] * b[j, p]
+                c[i, j] = total
+    else:
+        a_row, a_step = strides(a)
+        b_column, b_step = strides(b)
+        none = vector(flat(c), 0, 0)
+        product(flat(a), a_row, a_step, flat(b), b_step, b_column, flat(c), n, k, m, none)
 
 
 @jit_inlined
@@ -94,9 +116,7 @@ def product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias):
     """
     mode = SET_BIAS if bias.size > 0 else SET
     fits = m <= THIN_COLUMNS and max(n, k) * m <= PANEL_BYTES // a.itemsize
-    if k == 0 or n * k * m <= TINY:
-        tiny_product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias, mode)
-    elif a_step == 1 and b_step == 1 and (n <= THIN_ROWS or m <= THIN_COLUMNS):
+    if a_step == 1 and b_step == 1 and (n <= THIN_ROWS or m <= THIN_COLUMNS):
         dot_product(a, a_row, b, b_column, c, n, k, m, bias, mode)
     elif n <= THIN_ROWS and a_step == 1:
         row_product(a, a_row, b, b_step, c, n, k, m, bias, mode)
@@ -106,18 +126,7 @@ def product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias):
         blocked_product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias, mode)
 
 
-# ------------------------------------------------------------------------ tiny and thin
-
-
-@jit_inlined
-def tiny_product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias, mode):
-    for i in range(n):
-        row = vector(c, i * m, m)
-        start(row, bias, mode)
-        for p in range(k):
-            factor = a[i * a_row + p * a_step]
-            for j in range(m):
-                row[j] += factor * b[p * b_step + j * b_column]
+# -------------------------------------------------------------------------------- thin
 
 
 @jit_inlined
