@@ -17,7 +17,7 @@ def nothing() -> None:
 
 
 class UnsupportedError(Exception):
-    """This contender has no such network; the message says why."""
+    """Says why a contender has no such network."""
 
 
 @dataclass
@@ -29,7 +29,9 @@ class Contender:
     run : trains `steps` steps of plain gradient descent on the problem's batch.
     parameters : copies of the parameters now, in the order of `Problem.parameters`.
     wait : returns when what `run` began is done, for a library that works asynchronously.
-    note : what a reader should know, such as which of its variants was the fastest.
+    prepare : called before each turn, for settings that contenders do not share.
+    variant : which of the library's ways it is.
+    caveat : where its work is not quite the others'.
     """
 
     name: str
@@ -37,4 +39,6 @@ class Contender:
     parameters: Callable[[], list[np.ndarray]]
     steps: int = 1
     wait: Callable[[], object] = nothing
-    note: str = ""
+    prepare: Callable[[], object] = nothing
+    variant: str = ""
+    caveat: str = ""

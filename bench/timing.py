@@ -44,6 +44,7 @@ class Timing:
 def batch_seconds(contender: Contender, calls: int) -> float:
     """Seconds that `calls` calls take, until the last one is done."""
     run, clock = contender.run, time.perf_counter
+    contender.prepare()
     repeat = range(calls)
     start = clock()
     for _ in repeat:
@@ -83,6 +84,6 @@ def interleave(contenders: Sequence[Contender], budget: Budget) -> dict[str, Tim
     return {name: Timing.of(values) for name, values in seconds.items()}
 
 
-def seconds_of(function: Callable[[], object], name: str = "", steps: int = 1) -> Contender:
+def timed(name: str, run: Callable[[], object], steps: int = 1) -> Contender:
     """A function that trains nothing, as something to be timed."""
-    return Contender(name, function, list, steps)
+    return Contender(name, run, list, steps)

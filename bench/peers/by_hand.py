@@ -11,6 +11,15 @@ from bench.networks import Problem
 NAME = "NumPy"
 
 
+def limit(threads: int) -> None:
+    """OpenBLAS, if it was loaded before the environment could say so."""
+    try:
+        from threadpoolctl import threadpool_limits
+    except ModuleNotFoundError:
+        return
+    threadpool_limits(threads, "blas")
+
+
 class Layer:
     """One layer's parameters and all the arrays that a step on `n` rows needs."""
 

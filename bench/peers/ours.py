@@ -1,5 +1,6 @@
 """backproof: a step is one call of `train_step`, or a turn of the compiled loop of `fit`."""
 
+import numba
 import numpy as np
 
 from bench.contender import Contender, UnsupportedError
@@ -8,6 +9,11 @@ from mlp import MLP
 
 NAME = "backproof"
 LOOP_NAME = "backproof fit"
+
+
+def limit(threads: int) -> None:
+    """As many as the process started with, or fewer."""
+    numba.set_num_threads(threads)
 
 
 def build(problem: Problem) -> MLP:

@@ -11,8 +11,12 @@ from sklearn.neural_network import MLPClassifier
 
 from bench.contender import Contender, UnsupportedError
 from bench.networks import Problem
+from bench.peers import by_hand
 
 NAME = "scikit-learn"
+
+
+limit = by_hand.limit
 
 
 def variants(problem: Problem) -> list[Contender]:
@@ -48,5 +52,5 @@ def variants(problem: Problem) -> list[Contender]:
                 arrays[-1] = before + np.concatenate([-change, change], axis=-1)
         return w + b
 
-    note = "one logistic output in place of two logits" if is_binary else ""
-    return [Contender(NAME, run, parameters, note=note)]
+    caveat = "one logistic output in place of two logits" if is_binary else ""
+    return [Contender(NAME, run, parameters, caveat=caveat)]

@@ -12,6 +12,10 @@ NAME = "PyTorch"
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
 
 
+def limit(threads: int) -> None:
+    torch.set_num_threads(threads)
+
+
 def build(problem: Problem) -> nn.Sequential:
     """The network with the problem's parameters; torch keeps weights as (out, in)."""
     modules, last = [], len(problem.network.shapes) - 1
@@ -49,7 +53,7 @@ def variant(problem: Problem, kind: str) -> Contender:
         criterion(net(x), labels).backward()
         optimizer.step()
 
-    return Contender(NAME, run, lambda: parameters(net), note=f"{kind} optimizer")
+    return Contender(NAME, run, lambda: parameters(net), variant=f"{kind} optimizer")
 
 
 def variants(problem: Problem) -> list[Contender]:
