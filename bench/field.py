@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import ModuleType
 
@@ -92,10 +92,7 @@ def fastest(variants: Sequence[Contender], budget: Budget = CHOOSING) -> Contend
     """The quickest of a library's own variants: a peer is measured at its best."""
     if len(variants) == 1:
         return variants[0]
-    named = [
-        Contender(str(i), v.run, v.parameters, v.steps, v.wait) for i, v in enumerate(variants)
-    ]
-    taken = interleave(named, budget)
+    taken = interleave([replace(v, name=str(i)) for i, v in enumerate(variants)], budget)
     return variants[min(range(len(variants)), key=lambda i: taken[str(i)].median)]
 
 

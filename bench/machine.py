@@ -43,7 +43,5 @@ def description() -> dict:
 
 def sentence(machine: dict) -> str:
     libraries = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    return (
-        f"{machine['processor']} with {machine['cores']} cores and {', '.join(machine['features'])}; "
-        f"{libraries}."
-    )
+    features = ", ".join(machine["features"])
+    return f"{machine['processor']} with {machine['cores']} cores and {features}; {libraries}."
