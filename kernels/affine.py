@@ -4,6 +4,7 @@ import numpy as np
 
 from kernels.boundary import kernel
 from kernels.gemm import matmul_bias, matmul_transpose_a, matmul_transpose_b
+from kernels.jit import jit
 from kernels.op import Op
 
 
@@ -19,7 +20,19 @@ def affine_backward(dy, x, w, dx, dw, db):
 
     From dL = Σ dy·(dx·w + x·dw + db): each gradient is what its differential multiplies.
     """
+    affine_input_backward(dy, w, dx)
+    affine_parameters_backward(dy, x, dw, db)
+
+
+@jit
+def affine_input_backward(dy, w, dx):
+    """dx = dy·wᵀ."""
     matmul_transpose_b(dy, w, dx)
+
+
+@jit
+def affine_parameters_backward(dy, x, dw, db):
+    """dw = xᵀ·dy;  db = Σₙ dy."""
     matmul_transpose_a(x, dy, dw)
     for j in range(dy.shape[1]):
         db[j] = 0

@@ -98,3 +98,37 @@ def _plain_flat(array):
 
 flat: Callable[..., Any] = _plain_flat if config.DISABLE_JIT else _flat
 """flat(array): all elements of a C-contiguous array as one dimension."""
+
+
+@intrinsic
+def _floats(typing_context, words, start, like):
+    view = types.Array(like.dtype, 1, "C")
+
+    def codegen(context, builder, signature, args):
+        source = context.make_array(signature.args[0])(context, builder, args[0])
+        target = context.make_array(view)(context, builder)
+        element = context.get_data_type(like.dtype)
+        itemsize = context.get_constant(types.intp, context.get_abi_sizeof(element))
+        start = context.cast(builder, args[1], signature.args[1], types.intp)
+        size = builder.mul(builder.sub(source.nitems, start), source.itemsize)
+        populate_array(
+            target,
+            data=builder.bitcast(cgutils.gep(builder, source.data, start), element.as_pointer()),
+            shape=[builder.sdiv(size, itemsize)],
+            strides=[itemsize],
+            itemsize=itemsize,
+            meminfo=None,
+            parent=None,
+        )
+        return target._getvalue()
+
+    return view(words, start, like), codegen
+
+
+def _plain_floats(words, start, like):
+    return words[start:].view(like.dtype)
+
+
+floats: Callable[..., Any] = _plain_floats if config.DISABLE_JIT else _floats
+"""floats(words, start, like): the bytes of an int64 array from `start` on, as the dtype of
+`like`."""

@@ -8,8 +8,10 @@ from kernels.boundary import first_out_of_range, rank, to_labels
 from mlp.layers import Array, checked_floats
 from mlp.plan import SOFTMAX_LABELS, SOFTMAX_SOFT, SQUARES
 
-Labels = tuple[Array, Array, int]
-"""What the engine takes: integer classes, target rows, and which of them counts and how."""
+Labels = tuple[Array, int]
+"""Integer classes or target rows, and which loss takes them."""
+
+NO_LABELS = np.empty(0, np.int64)
 
 
 def check_batch(where: str, x: Any, width: int, dtype: np.dtype, *, needs_variance: bool) -> Array:
@@ -39,8 +41,17 @@ def check_labels(
             raise ValueError(
                 f"{where}[{wrong}] is {classes[wrong]}, expected a class from 0 to {m - 1}"
             )
-        return classes, np.empty((0, m), dtype), SOFTMAX_LABELS
+        return classes, SOFTMAX_LABELS
     targets = checked_floats(where, labels, dtype)
     if targets.shape != shape:
         raise ValueError(f"{where} has shape {targets.shape}, expected ({n}, {m})")
-    return np.empty(0, np.int64), targets, SQUARES if criterion == "mse" else SOFTMAX_SOFT
+    return targets, SQUARES if criterion == "mse" else SOFTMAX_SOFT
+
+
+def as_words(y: Array) -> Array:
+    """Classes as they are; target rows as the int64 words that hold their bytes."""
+    if y.dtype == np.int64:
+        return y
+    words = np.empty(-(-y.nbytes // 8), np.int64)
+    words.view(y.dtype)[: y.size] = y.reshape(-1)
+    return words

@@ -1,11 +1,11 @@
-"""The compiled loops that run any plan: forward, loss, backward, update, and all of a step.
+"""The compiled loops that run any plan: forward, loss, backward, update, batch after batch.
 
-One compilation for each dtype serves every architecture, because the architecture is in the
-plan. Nothing here is checked; `network.py` checks before it calls.
+`run` is the one entry. Its single compilation for each dtype serves every architecture,
+because the architecture is in the plan, and every use, because the command is too. Nothing
+here is checked; `network.py` checks before it calls.
 """
 
 from kernels import (
-    affine_backward,
     affine_forward,
     batchnorm_backward,
     batchnorm_forward,
@@ -22,27 +22,42 @@ from kernels import (
     softmax_cross_entropy_soft_forward,
 )
 from kernels.activation import activation_backward, activation_forward
+from kernels.affine import affine_input_backward, affine_parameters_backward
 from kernels.jit import jit
-from kernels.views import matrix, vector
+from kernels.views import flat, floats, matrix, vector
 from mlp.plan import (
     ACTIVATION,
     AFFINE,
+    ARENA,
+    BACKWARD,
+    BATCH,
     BATCHNORM,
     CODE,
+    COLUMNS,
+    COMMAND,
+    COUNT,
     D_LOSSES,
     D_OUTPUT,
     DX,
-    DY,
     FIRST,
+    FORWARD,
+    HEADER,
+    KEEP,
     KIND,
     LEARNING_RATE,
+    LOSE,
+    LOSS,
     LOSSES,
     MEAN,
     MEAN_REDUCTION,
+    MISTAKES,
     MOMENTUM,
     N_LINEAR,
+    N_OPS,
     N_PARAMETERS,
     OUTPUT,
+    PASSING,
+    PASSING_SIZE,
     RSTD,
     RUNNING_MEAN,
     RUNNING_VAR,
@@ -52,7 +67,9 @@ from mlp.plan import (
     SOFTMAX,
     SOFTMAX_LABELS,
     SOFTMAX_SOFT,
+    STEPS,
     TRAINING,
+    UPDATE,
     VAR,
     VELOCITY,
     WIDTH_IN,
@@ -62,32 +79,71 @@ from mlp.plan import (
     Y,
 )
 
+
+@jit
+def run(state, memory, x, y):
+    """What the header's command says, for each BATCH rows of x; returns the sum of all losses.
+
+    state, memory : as `plan.py` lays them out; x (N, inputs).
+    y : int64 (N,) classes, or the bytes of the target rows (N, outputs) in the dtype of x.
+
+    Leaves the number of finished batches in STEPS and, with COUNT, that of mistakes in MISTAKES.
+    """
+    head = vector(state, 0, HEADER)
+    ops = matrix(state, HEADER, head[N_OPS], COLUMNS)
+    arena = floats(state, head[ARENA], memory)
+    command, width = head[COMMAND], x.shape[1]
+    total = 0.0
+    head[STEPS] = head[MISTAKES] = 0
+    for start in range(0, max(x.shape[0], 1), max(head[BATCH], 1)):
+        n = min(head[BATCH], x.shape[0] - start)
+        rows = matrix(flat(x), start * width, n, width)
+        if command & KEEP:
+            rows = matrix(arena, ops[0, X], n, width)
+            if command & FORWARD:
+                load(x, start, rows)
+        if command & FORWARD:
+            forward(head, ops, memory, arena, rows)
+        if command & LOSE:
+            total += loss(head, arena, n, y, start)
+        if command & COUNT:
+            head[MISTAKES] += mistakes(head, arena, n, y, start)
+        if command & BACKWARD:
+            backward(head, ops, memory, arena, rows)
+        if command & UPDATE:
+            update(head, memory)
+        head[STEPS] += 1
+    return total
+
+
 # ------------------------------------------------------------------------------- forward
 
 
 @jit
-def load(plan, arena, x):
-    """Copy the batch to where the first op reads it."""
-    start = plan[1, X]
-    for i in range(x.shape[0]):
-        for j in range(x.shape[1]):
-            arena[start + i * x.shape[1] + j] = x[i, j]
+def load(x, start, rows):
+    """Copy the batch that begins at row `start` to where a later backward finds it."""
+    for i in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            rows[i, j] = x[start + i, j]
 
 
 @jit
-def forward(plan, memory, arena, n):
-    """Run every op on the batch of `n` rows that `load` put in the arena."""
-    training = plan[0, TRAINING] != 0
-    for r in range(1, plan.shape[0]):
-        op = plan[r]
-        x, y = matrix(arena, op[X], n, op[WIDTH_IN]), matrix(arena, op[Y], n, op[WIDTH_OUT])
+def forward(head, ops, memory, arena, rows):
+    """Run every op on a batch."""
+    training = head[TRAINING] != 0
+    n = rows.shape[0]
+    x = rows
+    for r in range(ops.shape[0]):
+        op = ops[r]
+        y = matrix(arena, op[Y], n, op[WIDTH_OUT])
         if op[KIND] == AFFINE:
             w = matrix(memory, op[FIRST], op[WIDTH_IN], op[WIDTH_OUT])
             affine_forward(x, w, vector(memory, op[SECOND], op[WIDTH_OUT]), y)
         elif op[KIND] == BATCHNORM:
             batchnorm_op_forward(op, memory, arena, x, y, training)
         elif op[KIND] == ACTIVATION:
-            activation_op_forward(op, memory, arena, n)
+            activation_forward(op[CODE], memory[op[SETTING]], flat(x), flat(y))
+        x = y
 
 
 @jit
@@ -108,23 +164,16 @@ def batchnorm_op_forward(op, memory, arena, x, y, training):
         batchnorm_inference_forward(x, gamma, beta, running_mean, running_var, eps, y)
 
 
-@jit
-def activation_op_forward(op, memory, arena, n):
-    size = n * op[WIDTH_OUT]
-    x, y = vector(arena, op[X], size), vector(arena, op[Y], size)
-    activation_forward(op[CODE], memory[op[SETTING]], x, y)
-
-
 # ---------------------------------------------------------------------------------- loss
 
 
 @jit
-def loss(plan, arena, n, labels, targets, kind):
-    """The reduced loss of the last forward; leaves its gradient at the network's output.
+def loss(head, arena, n, y, start):
+    """The sum of the samples' losses; leaves the gradient of their mean or sum at the output.
 
-    `labels` is read by the loss of integer classes, `targets` by the others.
+    `y` holds classes or, for the other losses, the bytes of target rows; the batch's begin
+    at row `start`.
     """
-    head = plan[0]
     m = head[WIDTH_LAST]
     z, dz = matrix(arena, head[OUTPUT], n, m), matrix(arena, head[D_OUTPUT], n, m)
     p = matrix(arena, head[SOFTMAX], n, m)
@@ -132,42 +181,83 @@ def loss(plan, arena, n, labels, targets, kind):
     weight = 1.0 / n if head[MEAN_REDUCTION] != 0 and n > 0 else 1.0
     for i in range(n):
         dlosses[i] = weight
-    if kind == SOFTMAX_LABELS:
+    if head[LOSS] == SOFTMAX_LABELS:
+        labels = vector(y, start, n)
         softmax_cross_entropy_forward(z, labels, losses, p)
         softmax_cross_entropy_backward(dlosses, p, labels, dz)
-    elif kind == SOFTMAX_SOFT:
-        softmax_cross_entropy_soft_forward(z, targets, losses, p)
-        softmax_cross_entropy_soft_backward(dlosses, p, targets, dz)
     else:
-        mse_forward(z, targets, losses)
-        mse_backward(dlosses, z, targets, dz)
+        targets = matrix(floats(y, 0, arena), start * m, n, m)
+        if head[LOSS] == SOFTMAX_SOFT:
+            softmax_cross_entropy_soft_forward(z, targets, losses, p)
+            softmax_cross_entropy_soft_backward(dlosses, p, targets, dz)
+        else:
+            mse_forward(z, targets, losses)
+            mse_backward(dlosses, z, targets, dz)
     total = 0.0
     for i in range(n):
         total += losses[i]
-    return total * weight
+    return total
+
+
+@jit
+def mistakes(head, arena, n, y, start):
+    """How many samples of the batch have their largest output in the wrong place.
+
+    The largest of a row with NaN is unknown, and so in no right place.
+    """
+    m = head[WIDTH_LAST]
+    z = matrix(arena, head[OUTPUT], n, m)
+    wrong = 0
+    for i in range(n):
+        if head[LOSS] == SOFTMAX_LABELS:
+            truth = y[start + i]
+        else:
+            truth = largest(vector(floats(y, 0, arena), (start + i) * m, m))
+        wrong += truth < 0 or largest(z[i]) != truth
+    return wrong
+
+
+@jit
+def largest(values):
+    """Index of the first largest value, or -1 where one is NaN."""
+    best = 0
+    for j in range(values.size):
+        if values[j] != values[j]:
+            return -1
+        if values[j] > values[best]:
+            best = j
+    return best
 
 
 # ------------------------------------------------------------------------------ backward
 
 
 @jit
-def backward(plan, memory, arena, n):
-    """From the gradient at the output to every parameter's gradient and the input's."""
-    training = plan[0, TRAINING] != 0
-    gradients = plan[0, N_PARAMETERS]  # what lies between a parameter and its gradient
-    for r in range(plan.shape[0] - 1, 0, -1):
-        op = plan[r]
-        x, dx = matrix(arena, op[X], n, op[WIDTH_IN]), matrix(arena, op[DX], n, op[WIDTH_IN])
-        dy = matrix(arena, op[DY], n, op[WIDTH_OUT])
+def backward(head, ops, memory, arena, rows):
+    """From the gradient at the output to every parameter's, and with KEEP to the input's."""
+    training = head[TRAINING] != 0
+    keeps = head[COMMAND] & KEEP != 0
+    gradients = head[N_PARAMETERS]  # what lies between a parameter and its gradient
+    n = rows.shape[0]
+    dy = matrix(arena, head[D_OUTPUT], n, head[WIDTH_LAST])
+    for r in range(ops.shape[0] - 1, -1, -1):
+        op = ops[r]
+        x = matrix(arena, op[X], n, op[WIDTH_IN]) if r > 0 else rows
+        place = op[DX] if keeps else head[PASSING] + (r & 1) * head[PASSING_SIZE]
+        dx = matrix(arena, place, n, op[WIDTH_IN])
         if op[KIND] == AFFINE:
             w = matrix(memory, op[FIRST], op[WIDTH_IN], op[WIDTH_OUT])
             dw = matrix(memory, gradients + op[FIRST], op[WIDTH_IN], op[WIDTH_OUT])
             db = vector(memory, gradients + op[SECOND], op[WIDTH_OUT])
-            affine_backward(dy, x, w, dx, dw, db)
+            affine_parameters_backward(dy, x, dw, db)
+            if r > 0 or keeps:
+                affine_input_backward(dy, w, dx)
         elif op[KIND] == BATCHNORM:
             batchnorm_op_backward(op, memory, arena, dy, x, dx, gradients, training)
         elif op[KIND] == ACTIVATION:
-            activation_op_backward(op, memory, arena, n)
+            y = vector(arena, op[Y], n * op[WIDTH_OUT])
+            activation_backward(op[CODE], memory[op[SETTING]], flat(dy), flat(x), y, flat(dx))
+        dy = dx
 
 
 @jit
@@ -185,21 +275,12 @@ def batchnorm_op_backward(op, memory, arena, dy, x, dx, gradients, training):
         batchnorm_inference_backward(dy, x, gamma, mean, var, eps, dx, dgamma, dbeta)
 
 
-@jit
-def activation_op_backward(op, memory, arena, n):
-    size = n * op[WIDTH_OUT]
-    x, dx = vector(arena, op[X], size), vector(arena, op[DX], size)
-    y, dy = vector(arena, op[Y], size), vector(arena, op[DY], size)
-    activation_backward(op[CODE], memory[op[SETTING]], dy, x, y, dx)
-
-
 # -------------------------------------------------------------------------------- update
 
 
 @jit
-def update(plan, memory):
+def update(head, memory):
     """Momentum on weights and biases, plain gradient descent on gammas and betas."""
-    head = plan[0]
     size, n_linear = head[N_PARAMETERS], head[N_LINEAR]
     lr = memory[head[SETTINGS] + LEARNING_RATE]
     momentum = memory[head[SETTINGS] + MOMENTUM]
@@ -209,14 +290,3 @@ def update(plan, memory):
     scale = vector(memory, n_linear, size - n_linear)
     dscale = vector(memory, size + n_linear, size - n_linear)
     gradient_descent_update(scale, dscale, lr, scale)
-
-
-@jit
-def step(plan, memory, arena, x, labels, targets, kind):
-    """One training step: forward, loss, backward, update. Returns the loss."""
-    load(plan, arena, x)
-    forward(plan, memory, arena, x.shape[0])
-    value = loss(plan, arena, x.shape[0], labels, targets, kind)
-    backward(plan, memory, arena, x.shape[0])
-    update(plan, memory)
-    return value

@@ -10,20 +10,28 @@ from kernels.op import OPS
 from mlp import engine
 from mlp.activations import Activation, as_activations
 from mlp.arguments import as_dtype, as_generator, as_sequence, by_name, whole
-from mlp.batches import Labels, check_batch, check_labels
+from mlp.batches import NO_LABELS, Labels, as_words, check_batch, check_labels
 from mlp.criteria import Criterion, as_criterion
 from mlp.initializers import as_weight_init
 from mlp.layers import Array, BatchNorm, Linear, Reader, checked_floats
 from mlp.plan import (
     ACTIVATION,
     AFFINE,
+    BACKWARD,
+    BATCH,
     BATCHNORM,
+    COMMAND,
     DX,
     DY,
+    FORWARD,
+    KEEP,
     LEARNING_RATE,
+    LOSE,
+    LOSS,
     MOMENTUM,
     SOFTMAX_LABELS,
     TRAINING,
+    UPDATE,
     WIDTH_IN,
     WIDTH_OUT,
     OpSpec,
@@ -31,6 +39,8 @@ from mlp.plan import (
     X,
     Y,
     aligned_zeros,
+    arena_of,
+    rows_of,
 )
 
 
@@ -160,22 +170,21 @@ class MLP:
         def read() -> Array | None:
             if self._rows is None or (column in (DX, DY) and not self._has_gradients):
                 return None
-            rows, columns = self._rows, self._table[1 + op, width]
-            start = self._table[1 + op, column]
+            rows, columns, start = self._rows, self._table[op, width], self._table[op, column]
             found = self._arena[start : start + rows * columns].reshape(rows, columns)
             return np.array(found)
 
         return read
 
     def _make_room(self, rows: int, training: bool) -> None:
-        """An arena for batches of up to `rows` rows. What the old one held is gone.
+        """A state for batches of up to `rows` rows. What the old one's arena held is gone.
 
         Nothing changes before the memory is there: a batch too large leaves things as they were.
         """
-        table, size = self._plan.table(rows, mean_reduction=self.reduction == "mean")
-        table[0, TRAINING] = training
-        arena = aligned_zeros(size, self.dtype)
-        self._table, self._arena, self._capacity = table, arena, rows
+        state = self._plan.state(rows, self.dtype, mean_reduction=self.reduction == "mean")
+        state[TRAINING] = training
+        self._state, self._capacity = state, rows
+        self._table, self._arena = rows_of(state), arena_of(state, self.dtype)
         self._rows: int | None = None  # of the last forward
         self._can_backward = self._has_gradients = False
 
@@ -249,7 +258,7 @@ class MLP:
     @property
     def train_mode(self) -> bool:
         """Whether batchnorm takes its statistics from the batch."""
-        return bool(self._table[0, TRAINING])
+        return bool(self._state[TRAINING])
 
     def train(self) -> None:
         """Statistics from the batch; running averages follow it."""
@@ -261,7 +270,7 @@ class MLP:
 
     def _set_mode(self, training: bool) -> None:
         self._can_backward = self._can_backward and training == self.train_mode
-        self._table[0, TRAINING] = training
+        self._state[TRAINING] = training
 
     # ------------------------------------------------------------------ forward and backward
 
@@ -269,8 +278,7 @@ class MLP:
         """The network's output for a batch x (N, input_size): an array of its own."""
         x = self._check_batch("forward", x)
         self._reserve(x)
-        engine.load(self._table, self._arena, x)
-        engine.forward(self._table, self._memory, self._arena, len(x))
+        self._run(FORWARD | KEEP, x, NO_LABELS)
         self._can_backward = True
         return self._last_output("forward")
 
@@ -291,10 +299,10 @@ class MLP:
                 "MLP.backward: got no activations of the present parameters, "
                 "expected a forward before it"
             )
-        n = self._rows
-        arguments = self._check_labels("backward", labels, n)
-        engine.loss(self._table, self._arena, n, *arguments)
-        engine.backward(self._table, self._memory, self._arena, n)
+        y, kind = self._check_labels("backward", labels, self._rows)
+        rows, width, start = len(y), self._widths[0], self._table[0, X]
+        x = self._arena[start : start + rows * width].reshape(rows, width)
+        self._run(LOSE | BACKWARD | KEEP, x, y, kind)
         self._has_gradients = True
         return self._there(self._reader(0, DX, WIDTH_IN), "backward")
 
@@ -304,21 +312,30 @@ class MLP:
 
     def step(self) -> None:
         """Update the parameters along the last gradients."""
-        engine.update(self._table, self._memory)
+        self._run(UPDATE, np.empty((0, self._widths[0]), self.dtype), NO_LABELS)
         self._can_backward = False
 
+    def _run(self, command: int, x: Array, y: Array, kind: int = SOFTMAX_LABELS) -> float:
+        """One command for one batch; returns the sum of its losses."""
+        state = self._state
+        state[COMMAND], state[BATCH], state[LOSS] = command, len(x), kind
+        total: float = engine.run(state, self._memory, x, as_words(y))
+        return total
+
     def train_step(self, x: Any, labels: Any) -> float:
-        """Forward, backward and update in one compiled call; returns the loss before it."""
+        """Forward, backward and update in one compiled call; returns the loss before it.
+
+        Of the gradients, only those of the parameters are kept.
+        """
         x = self._check_batch("train_step", x)
-        arguments = self._check_labels("train_step", labels, len(x))
+        y, kind = self._check_labels("train_step", labels, len(x))
         if not self.train_mode:
             raise ValueError(
                 "MLP.train_step: the network is in evaluation mode, expected train() before"
             )
         self._reserve(x)
-        loss = engine.step(self._table, self._memory, self._arena, x, *arguments)
-        self._has_gradients = True
-        return float(loss)
+        total = self._run(FORWARD | LOSE | BACKWARD | UPDATE, x, y, kind)
+        return total / max(len(x), 1) if self._reduction == "mean" else total
 
     # ------------------------------------------------------------------ what came out
 
@@ -340,16 +357,15 @@ class MLP:
     def total_loss(self, labels: Any) -> float:
         """The sum over the last batch of each sample's loss."""
         output = self._last_output("total_loss")
-        classes, targets, kind = self._check_labels("total_loss", labels, len(output))
-        op = OPS[self.criterion.name]
-        losses = op.value(output, classes if kind == SOFTMAX_LABELS else targets)[0]
+        y, _ = self._check_labels("total_loss", labels, len(output))
+        losses = OPS[self.criterion.name].value(output, y)[0]
         return float(losses.sum(dtype=np.float64))
 
     def error(self, labels: Any) -> int:
         """How many samples of the last batch have their largest output in the wrong place."""
         output = self._last_output("error")
-        classes, targets, kind = self._check_labels("error", labels, len(output))
-        truth = classes if kind == SOFTMAX_LABELS else targets.argmax(axis=1)
+        y, kind = self._check_labels("error", labels, len(output))
+        truth = y if kind == SOFTMAX_LABELS else y.argmax(axis=1)
         # The largest of a row with NaN is unknown, and so not in the right place.
         wrong = (output.argmax(axis=1) != truth) | np.isnan(output).any(axis=1)
         return int(wrong.sum())

@@ -3,22 +3,35 @@
 Everything a network holds lives in two flat arrays:
 
     memory   parameters | gradients | velocity | running statistics | settings
+    state    header | one row for each op, in the order of forward | arena
     arena    input | each op's output, and the gradient of each | the loss's arrays
 
-`memory` never moves, so views of it stay good for the life of the network. `arena` is
-scratch for one batch; a larger batch gets a larger one. The plan has a header row and one
-row for each op, in the order of forward; every entry is an offset, a width or a code.
+`memory` never moves, so views of it stay good for the life of the network. `state` is int64;
+its arena, read in the network's dtype, is scratch for one batch, and a larger batch gets a
+larger state. Entries of header and rows are offsets, widths, codes and the present command.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-COLUMNS = 16
+HEADER, COLUMNS = 32, 16
+"""Entries of the header, and of each op's row."""
 
-# Columns of the header row.
-N_PARAMETERS, N_LINEAR, WIDTH_LAST, OUTPUT, D_OUTPUT = range(5)
-LOSSES, D_LOSSES, SOFTMAX, SETTINGS, VELOCITY, TRAINING, MEAN_REDUCTION = range(5, 12)
+# Entries of the header: what the plan fixes,
+N_OPS, ARENA, N_PARAMETERS, N_LINEAR, WIDTH_LAST, OUTPUT, D_OUTPUT = range(7)
+LOSSES, D_LOSSES, SOFTMAX, SETTINGS, VELOCITY, MEAN_REDUCTION = range(7, 13)
+PASSING, PASSING_SIZE = range(13, 15)
+# and what each call sets or gets back.
+COMMAND, BATCH, LOSS, TRAINING, MISTAKES, STEPS = range(16, 22)
+
+# What a command asks for: any sum of these.
+FORWARD, LOSE, BACKWARD, UPDATE = 1, 2, 4, 8
+KEEP = 16
+"""Of the input a copy and of each op its gradient, for whoever looks or goes on later. Without
+it gradients only pass through two buffers, and that of the input is not computed."""
+COUNT = 32
+"""The number of mistakes."""
 
 # Columns of an op's row. FIRST and SECOND are w and b, or gamma and beta.
 KIND, CODE, WIDTH_IN, WIDTH_OUT, X, Y, DX, DY = range(8)
@@ -131,20 +144,22 @@ class Plan:
             views["_settings"] = memory[place : place + 2].reshape(1, 2)
         return views
 
-    def table(self, capacity: int, *, mean_reduction: bool) -> tuple[np.ndarray, int]:
-        """The plan for batches of up to `capacity` rows, and the size of the arena."""
-        table = np.zeros((1 + len(self.specs), COLUMNS), np.int64)
+    def state(self, capacity: int, dtype: np.dtype, *, mean_reduction: bool) -> np.ndarray:
+        """Header, rows and arena for batches of up to `capacity` rows."""
+        header, rows = np.zeros(HEADER, np.int64), np.zeros((len(self.specs), COLUMNS), np.int64)
         size = 0
 
         def take(elements: int) -> int:
+            """A place in the arena; each begins on a cache line of its own."""
             nonlocal size
-            size += elements
-            return size - elements
+            place = size
+            size += -(-elements * dtype.itemsize // ALIGNMENT) * ALIGNMENT // dtype.itemsize
+            return place
 
-        header, first, last = table[0], self.specs[0], self.specs[-1]
+        first, last = self.specs[0], self.specs[-1]
         x, dx = (take(capacity * first.width_in) for _ in range(2))
         for row, spec, parameters, running, setting in zip(
-            table[1:], self.specs, self.parameters, self.running, self.settings, strict=True
+            rows, self.specs, self.parameters, self.running, self.settings, strict=True
         ):
             y, dy = (take(capacity * spec.width_out) for _ in range(2))
             row[: DY + 1] = spec.kind, spec.code, spec.width_in, spec.width_out, x, y, dx, dy
@@ -155,15 +170,29 @@ class Plan:
                 row[MEAN], row[VAR], row[RSTD] = (take(spec.width_out) for _ in range(3))
             row[SETTING] = setting if spec.settings else 0  # in bounds, and read by no one
             x, dx = y, dy
-        header[: D_OUTPUT + 1] = (
-            self.n_parameters,
-            self.n_linear,
-            last.width_out,
-            x,
-            dx,
-        )
+        header[N_OPS], header[WIDTH_LAST] = len(self.specs), last.width_out
+        header[N_PARAMETERS], header[N_LINEAR] = self.n_parameters, self.n_linear
+        header[OUTPUT], header[D_OUTPUT] = x, dx
         header[LOSSES], header[D_LOSSES] = take(capacity), take(capacity)
         header[SOFTMAX] = take(capacity * last.width_out)
+        widest = capacity * max(spec.width_in for spec in self.specs)
+        header[PASSING] = take(widest)
+        header[PASSING_SIZE] = take(widest) - header[PASSING]
         header[SETTINGS], header[VELOCITY] = self.settings_at, self.velocity_at
         header[TRAINING], header[MEAN_REDUCTION] = True, mean_reduction
-        return table, size
+        words = ALIGNMENT // header.itemsize
+        header[ARENA] = -(-(header.size + rows.size) // words) * words
+        state = aligned_zeros(header[ARENA] + size * dtype.itemsize // 8, header.dtype)
+        state[:HEADER] = header
+        rows_of(state)[:] = rows
+        return state
+
+
+def rows_of(state: np.ndarray) -> np.ndarray:
+    """The rows of the ops, as a view."""
+    return state[HEADER : HEADER + state[N_OPS] * COLUMNS].reshape(-1, COLUMNS)
+
+
+def arena_of(state: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """The arena, as a view in the network's dtype."""
+    return state[state[ARENA] :].view(dtype)

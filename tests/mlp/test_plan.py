@@ -15,6 +15,8 @@ from mlp.plan import (
     KIND,
     LOSSES,
     MEAN,
+    PASSING,
+    PASSING_SIZE,
     RSTD,
     RUNNING_MEAN,
     RUNNING_VAR,
@@ -29,6 +31,8 @@ from mlp.plan import (
     X,
     Y,
     aligned_zeros,
+    arena_of,
+    rows_of,
 )
 
 
@@ -52,12 +56,13 @@ def claim(taken, start, size, what):
 
 
 @settings(max_examples=60, deadline=None)
-@given(specs=networks(), capacity=st.integers(1, 9))
-def test_arrays_do_not_overlap(specs, capacity):
+@given(specs=networks(), capacity=st.integers(1, 9), dtype=st.sampled_from(["f4", "f8"]))
+def test_arrays_do_not_overlap(specs, capacity, dtype):
     plan = Plan(specs)
-    table, size = plan.table(capacity, mean_reduction=True)
-    arena, memory = np.zeros(size, bool), np.zeros(plan.memory_size, bool)
-    rows = table[1:]
+    state = plan.state(capacity, np.dtype(dtype), mean_reduction=True)
+    rows, arena = rows_of(state), arena_of(state, np.dtype(dtype))
+    assert arena.ctypes.data % 64 == 0
+    arena, memory = np.zeros(arena.size, bool), np.zeros(plan.memory_size, bool)
     claim(arena, rows[0, X], capacity * rows[0, WIDTH_IN], "input")
     claim(arena, rows[0, DX], capacity * rows[0, WIDTH_IN], "input gradient")
     for row, spec in zip(rows, specs, strict=True):
@@ -77,9 +82,11 @@ def test_arrays_do_not_overlap(specs, capacity):
     for above, below in zip(rows, rows[1:], strict=False):
         assert (below[X], below[DX]) == (above[Y], above[DY])
     for column in (LOSSES, D_LOSSES):
-        claim(arena, table[0, column], capacity, "losses")
-    claim(arena, table[0, SOFTMAX], capacity * rows[-1, WIDTH_OUT], "softmax")
-    assert arena.all()
+        claim(arena, state[column], capacity, "losses")
+    claim(arena, state[SOFTMAX], capacity * rows[-1, WIDTH_OUT], "softmax")
+    for buffer in range(2):
+        widest = capacity * rows[:, WIDTH_IN].max()
+        claim(arena, state[PASSING] + buffer * state[PASSING_SIZE], widest, "passing gradients")
     # Parameters are claimed; gradients and velocities have room behind them.
     assert memory[: plan.n_parameters].all()
     claim(memory, plan.gradients_at, plan.n_parameters, "gradients")
