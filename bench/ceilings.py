@@ -127,9 +127,7 @@ def measure(budget: Budget) -> Ceilings:
 def multiply_adds(budget: Budget) -> dict[str, float]:
     """flop/s in float32 and float64."""
     factors = [np.float32(0.5), np.float64(0.5)]
-    entrants = [
-        timed(f.dtype.name, lambda f=f: multiply_add(f, MULTIPLY_ADDS)) for f in factors
-    ]
+    entrants = [timed(f.dtype.name, lambda f=f: multiply_add(f, MULTIPLY_ADDS)) for f in factors]
     taken = interleave(entrants, budget)
     return {
         f.dtype.name: 2 * CHAINS * MULTIPLY_ADDS * (VECTOR_BYTES // f.itemsize)

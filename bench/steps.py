@@ -57,12 +57,14 @@ def with_threads(mine: Contender, threads: int) -> list[Contender]:
     return [replace(mine, prepare=use(threads)), replace(mine, name=ONE_THREAD, prepare=use(1))]
 
 
-def measure_loops(budget: Budget, steps: int = LOOP_STEPS) -> list[Row]:
+def measure_loops(
+    budget: Budget, names: Iterable[str] = LOOPS, steps: int = LOOP_STEPS
+) -> list[Row]:
     """Steps inside the compiled loop, beside each peer's step and jax's own compiled loop."""
     modules, notes = load()
     rows = []
-    for name, goal in LOOPS.items():
-        network = STEPS[name]
+    for name in names:
+        network, goal = STEPS[name], LOOPS[name]
         say(f"loop: {network.name}, {layers(network.widths)}")
         field = assemble(network, modules, loop_steps=steps)
         field.notes += notes

@@ -11,9 +11,7 @@ CALLS = {
     "identity_forward": lambda x, y: y.copy_(x),
     "identity_backward": lambda dy, dx: dx.copy_(dy),
     "relu_forward": lambda x, y: torch.clamp_min(x, 0, out=y),
-    "relu_backward": lambda dy, y, dx: aten.threshold_backward.grad_input(
-        dy, y, 0, grad_input=dx
-    ),
+    "relu_backward": lambda dy, y, dx: aten.threshold_backward.grad_input(dy, y, 0, grad_input=dx),
     "leaky_relu_forward": lambda x, slope, y: aten.leaky_relu.out(x, slope, out=y),
     "leaky_relu_backward": lambda dy, x, slope, dx: aten.leaky_relu_backward.grad_input(
         dy, x, slope, False, grad_input=dx
