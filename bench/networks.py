@@ -139,12 +139,21 @@ class Problem:
 
     @property
     def gammas(self) -> list[np.ndarray]:
+        draw = self._draw(5)
         widths = self.hidden_widths if self.network.batchnorm else ()
-        return [np.ones(m, self.dtype) for m in widths]
+        return [draw.uniform(0.9, 1.1, m).astype(self.dtype) for m in widths]
 
     @property
     def betas(self) -> list[np.ndarray]:
-        return [np.zeros_like(gamma) for gamma in self.gammas]
+        """Around zero, or in a deep network around two.
+
+        There most units are active. Around zero, fifty layers of batchnorm and relu enlarge
+        rounding until float32 keeps one digit of a gradient, and nothing can be compared.
+        """
+        draw = self._draw(4)
+        centre = 2 if len(self.network.shapes) > 10 else 0
+        spread = [draw.uniform(-0.1, 0.1, gamma.size) for gamma in self.gammas]
+        return [(centre + values).astype(self.dtype) for values in spread]
 
     @property
     def parameters(self) -> list[np.ndarray]:

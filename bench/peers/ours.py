@@ -19,7 +19,7 @@ def limit(threads: int) -> None:
 def build(problem: Problem) -> MLP:
     first, *hiddens, last = problem.network.widths
     weights, biases = iter(problem.weights), iter(problem.biases)
-    return MLP(
+    net = MLP(
         first,
         last,
         hiddens,
@@ -30,6 +30,9 @@ def build(problem: Problem) -> MLP:
         num_bn_layers=len(hiddens) if problem.network.batchnorm else 0,
         dtype=problem.dtype,
     )
+    for layer, gamma, beta in zip(net.bn_layers, problem.gammas, problem.betas, strict=True):
+        layer.gamma, layer.beta = gamma[None], beta[None]
+    return net
 
 
 def parameters(net: MLP) -> list[np.ndarray]:

@@ -27,7 +27,10 @@ def build(problem: Problem) -> nn.Sequential:
         if i == last:
             break
         if problem.network.batchnorm:
-            modules.append(nn.BatchNorm1d(w.shape[1], eps=EPS, momentum=1 - ALPHA))
+            norm = nn.BatchNorm1d(w.shape[1], eps=EPS, momentum=1 - ALPHA)
+            norm.weight.data = torch.from_numpy(problem.gammas[i])
+            norm.bias.data = torch.from_numpy(problem.betas[i])
+            modules.append(norm)
         modules.append(ACTIVATIONS[problem.network.activation]())
     return nn.Sequential(*modules)
 
