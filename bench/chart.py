@@ -7,6 +7,7 @@ import numpy as np
 
 from bench.networks import GRID_BATCHES, GRID_WIDTHS
 from bench.rows import Row
+from bench.tables import names_of
 
 PATH = Path(__file__).parents[1] / "docs" / "crossover.png"
 
@@ -73,10 +74,11 @@ def draw(rows: Sequence[Row], path: Path = PATH) -> None:
     bar.set_ticklabels(["¼", "½", "1", "2", "4"])
     bar.set_label("best peer's time / ours: blue, we are faster")
     bar.outline.set_visible(False)
+    peers = ", ".join(names_of(rows))
     figure.suptitle(
-        "Time of a training step beside the best peer's, float32, one core",
-        fontsize=13, x=0.01, ha="left",
-    )  # fmt: skip
+        "A training step: the best peer's time over ours\n", fontsize=13, x=0.06, ha="left"
+    )
+    figure.text(0.06, 0.925, f"peers: {peers}; float32, one core", fontsize=10, color="#555555")
     path.parent.mkdir(exist_ok=True)
     figure.savefig(path)
     pyplot.close(figure)
