@@ -115,10 +115,6 @@ class Ceilings:
     in_cache: dict[str, float]
     out_of_cache: dict[str, float]
 
-    def stream(self, read: int) -> float:
-        """Out of cache, for a kernel that reads `read` arrays for each that it writes."""
-        return self.out_of_cache["triad" if read > 1 else "copy"]
-
 
 def measure(budget: Budget) -> Ceilings:
     return Ceilings(multiply_adds(budget), in_cache(budget), out_of_cache(budget))
@@ -148,7 +144,7 @@ def in_cache(budget: Budget) -> dict[str, float]:
 
 
 def out_of_cache(budget: Budget) -> dict[str, float]:
-    """Bytes/s that an algorithm must move: what a store reads first is not counted.
+    """Bytes/s that an algorithm must move: what a store fetches first is not counted.
 
     The copy is the better of the C library's, which may write past the caches, and a loop.
     """

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bench.ceilings import IN_CACHE, OUT_OF_CACHE
+from bench.ceilings import IN_CACHE, OUT_OF_CACHE, copy, triad
 from bench.contender import Contender
 from bench.progress import say
 from bench.rows import OURS, Row
@@ -20,6 +20,9 @@ except ModuleNotFoundError:
     CALLS = {}
 
 DTYPES = ("float32", "float64")
+
+STREAM = OURS + " stream"
+"""The plain copy or triad that is timed in turns with a kernel out of cache."""
 
 STREAM_GOAL = 0.85
 """Of the bandwidth that a copy or a triad reaches in the same run."""
@@ -51,12 +54,21 @@ def peer(call: Callable, values: dict, expected: np.ndarray, into: np.ndarray) -
     return timed("PyTorch", lambda: call(*tensors))
 
 
+def stream(read: int, dtype: str, size: int) -> Contender:
+    """What memory gives at this moment, to a loop of about as many reads for each write."""
+    a, b, c = (np.ones(size, dtype) for _ in range(3))
+    loop = triad if read > 1 else copy
+    return timed(STREAM, lambda: loop(a, b, c))
+
+
 def row(op: Op, kernel: Kernel, dtype: str, size: int, budget: Budget) -> Row:
     values = known(op, kernel, dtype, size)
     roles = [argument.role for argument in kernel.arguments]
     read, written = roles.count("input"), roles.count("output")
     arguments = [values[name] for name in kernel.parameters]
     entrants = [timed(OURS, lambda: kernel.jitted(*arguments))]
+    if size != IN_CACHE:
+        entrants.append(stream(read, dtype, size))
     if call := CALLS.get(kernel.__name__):
         entrants[0].run()
         entrants.append(peer(call, values, np.array(arguments[-1]), arguments[-1]))

@@ -46,6 +46,8 @@ def measure(chosen: argparse.Namespace) -> Results:
         results.ceilings = ceilings.measure(budget["ceilings"])
     for section in chosen.sections:
         results.sections |= measure_section(section, budget, cases, chosen.quick)
+        if chosen.json:
+            results.save(chosen.json)  # a long run that breaks off keeps what it has
     return results
 
 

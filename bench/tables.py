@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from bench.ceilings import Ceilings
-from bench.elementwise import STREAM_GOAL
+from bench.elementwise import STREAM, STREAM_GOAL
 from bench.products import DTYPES, FORMS
 from bench.products import GOALS as PRODUCT_GOALS
 from bench.results import Results
@@ -47,7 +47,8 @@ def lost(rows: Sequence[Row]) -> list[str]:
     found = [f"{r.case} ({r.best}, {r.ratio:.2f}×)" for r in rows if r.is_lost]
     compared = sum(row.ratio is not None for row in rows)
     if not compared:
-        return ["No peer to compare with."]
+        have_ours = any(row.seconds for row in rows)
+        return ["No peer to compare with." if have_ours else "Ours could not be measured."]
     if not found:
         return [f"No peer is faster in any of {compared} rows."]
     return [f"A peer is faster in {len(found)} of {compared} rows: {', '.join(found)}."]
@@ -94,6 +95,17 @@ def published(rows: Sequence[Row]) -> Table:
     return table
 
 
+def lost_products(rows: Sequence[Row]) -> list[str]:
+    """The sizes at which NumPy is faster, form by form."""
+    sizes = defaultdict(list)
+    for row in filter(lambda row: row.is_lost, rows):
+        form, _, size = row.case.rpartition(" ")
+        sizes[form].append(size)
+    count = sum(map(len, sizes.values()))
+    where = "; ".join(f"{form} at {', '.join(found)}" for form, found in sizes.items())
+    return [f"NumPy is faster in {count} of {len(rows)} rows" + (f": {where}." if where else ".")]
+
+
 def products(rows: Sequence[Row], ceilings: Ceilings | None) -> Table:
     """A line for each size; in each cell our share of the ceiling and the ratio to NumPy."""
     columns = [f"{form} {dtype}" for dtype in DTYPES for form in FORMS]
@@ -109,24 +121,27 @@ def products(rows: Sequence[Row], ceilings: Ceilings | None) -> Table:
                 cells.append(f"**{cell}**" if row.is_lost else cell)
         table.rows.append(cells)
     goals = [f"{percent(share)} at {size}" for size, share in PRODUCT_GOALS.items()]
-    table.notes = lost(rows) + [f"Goals: {' and '.join(goals)}; NumPy at no size faster."]
+    table.notes = [*lost_products(rows), f"Goals: {' and '.join(goals)}; NumPy at no size faster."]
     return table
 
 
-def elementwise(group: str, rows: Sequence[Row], ceilings: Ceilings | None) -> Table:
+def elementwise(group: str, rows: Sequence[Row]) -> Table:
     is_streaming = group.endswith("out of cache")
     columns = ["kernel", "ours ns/element", "PyTorch ns/element", "PyTorch / ours", "GB/s"]
     table = Table(group.capitalize(), columns + ["of stream"] * is_streaming)
     for row in rows:
         size = int(row.description.split(", ")[1].split()[0])
         read = int(row.description.split(", ")[2].split()[0])
+        itemsize = 4 if row.description.startswith("float32") else 8
         per_element = [f"{1e9 * row.seconds / size:.3f}"]
         there = row.times.get("PyTorch")
         per_element.append(f"{1e9 * there.median / size:.3f}" if there else "–")
         rate = row.bytes / row.seconds
         cells = [row.case, *per_element, times(row.ratio), f"{rate / 1e9:.1f}"]
         if is_streaming:
-            cells.append(percent(rate / ceilings.stream(read)) if ceilings else "–")
+            arrays = 3 if read > 1 else 2
+            bandwidth = arrays * size * itemsize / row.times[STREAM].median
+            cells.append(percent(rate / bandwidth))
         table.rows.append(cells)
     goal = f" Goal: {percent(STREAM_GOAL)} of the stream." if is_streaming else ""
     table.notes = [line + goal for line in lost(rows)]
@@ -164,5 +179,5 @@ def all_tables(results: Results) -> dict[str, list[Table]]:
     for row in sections.get("elementwise", []):
         by_group[row.group].append(row)
     if by_group:
-        tables["elementwise"] = [elementwise(g, rows, peak) for g, rows in by_group.items()]
+        tables["elementwise"] = [elementwise(g, rows) for g, rows in by_group.items()]
     return tables
