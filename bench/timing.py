@@ -2,6 +2,7 @@
 
 import gc
 import math
+import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,11 +33,16 @@ class Clock:
 
 @dataclass(frozen=True)
 class Budget:
-    """How long one comparison may take: rounds, and the seconds that end them early."""
+    """How long one comparison may take: rounds, and the seconds that end them early.
+
+    `pause` seconds go before each turn: threads of a pool spin for a while after their work,
+    and would take a core from whoever is next.
+    """
 
     seconds: float = 6.0
     most: int = 101
     least: int = 5
+    pause: float = 0.0
 
 
 QUICK = Budget(seconds=0.05, most=3, least=1)
@@ -82,7 +88,7 @@ def interleave(contenders: Sequence[Contender], budget: Budget) -> dict[str, Tim
     """Time the contenders in turns; name to seconds of one step."""
     calls = {c.name: calls_per_round(c) for c in contenders}
     seconds: dict[str, list[float]] = {c.name: [] for c in contenders}
-    order = list(contenders)
+    order, draw = list(contenders), random.Random(0)
     end = time.perf_counter() + budget.seconds
     gc.collect()
     gc.disable()
@@ -90,11 +96,12 @@ def interleave(contenders: Sequence[Contender], budget: Budget) -> dict[str, Tim
         for done in range(budget.most):
             if done >= budget.least and time.perf_counter() > end:
                 break
+            draw.shuffle(order)  # nobody always follows the same predecessor
             for c in order:
-                if calls[c.name] > 1:
+                time.sleep(budget.pause)
+                if calls[c.name] > 1 or budget.pause:
                     batch_seconds(c, 1)  # the caches are still the predecessor's
                 seconds[c.name].append(batch_seconds(c, calls[c.name]) / calls[c.name] / c.steps)
-            order.append(order.pop(0))  # nobody always follows the same predecessor
     finally:
         gc.enable()
     return {name: Timing.of(values) for name, values in seconds.items()}

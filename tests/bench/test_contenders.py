@@ -66,12 +66,20 @@ def test_a_peer_that_is_not_installed_is_named(monkeypatch):
     assert notes == ["scikit-learn is left out: sklearn is not installed"]
 
 
-def test_turns_are_interleaved():
+def test_turns_are_interleaved_in_changing_order():
     order = []
-    slow = [timed(name, lambda name=name: order.append(name)) for name in "ab"]
-    result = interleave(slow, Budget(seconds=0.01, most=2, least=1))
-    assert set(result) == {"a", "b"}
-    assert order.index("b") < len(order) - 1 - order[::-1].index("a")
+
+    def prepare(name):
+        if order[-1:] != [name]:
+            order.append(name)
+
+    entrants = [
+        replace(timed(name, lambda: None), prepare=lambda name=name: prepare(name))
+        for name in "abc"
+    ]
+    assert set(interleave(entrants, Budget(seconds=5, most=30, least=30))) == set("abc")
+    followed = set(zip(order[3:], order[4:], strict=False))
+    assert followed >= {(a, b) for a in "abc" for b in "abc" if a != b}
 
 
 def test_a_step_in_a_loop_is_a_share_of_the_call():
