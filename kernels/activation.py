@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from kernels import elementary, normal
 from kernels.boundary import Hyper, kernel
 from kernels.jit import jit
 from kernels.op import Op
@@ -117,7 +118,8 @@ def elu_forward(x, alpha, y):
     alpha = x.dtype.type(alpha)
     zero = x.dtype.type(0)
     for i in range(x.size):
-        y[i] = alpha * np.expm1(x[i]) if x[i] <= zero else x[i]
+        below = alpha * elementary.expm1_nonpositive(x[i])
+        y[i] = below if x[i] <= zero else x[i]
 
 
 @kernel
@@ -126,7 +128,8 @@ def elu_backward(dy, x, alpha, dx):
     alpha = x.dtype.type(alpha)
     zero = x.dtype.type(0)
     for i in range(x.size):
-        dx[i] = dy[i] if x[i] > zero else dy[i] * (alpha * np.exp(x[i]))
+        below = dy[i] * (alpha * elementary.exp_nonpositive(x[i]))
+        dx[i] = dy[i] if x[i] > zero else below
 
 
 elu = Op(
@@ -140,19 +143,11 @@ elu = Op(
 )
 
 
-@jit
-def logistic(x):
-    """1/(1 + e⁻ˣ), with no overflow and full relative accuracy in both tails."""
-    one = type(x)(1)
-    tail = np.exp(-abs(x))
-    return tail / (one + tail) if x < 0 else one / (one + tail)
-
-
 @kernel
 def sigmoid_forward(x, y):
     """y = 1/(1 + e⁻ˣ)."""
     for i in range(x.size):
-        y[i] = logistic(x[i])
+        y[i] = elementary.sigmoid(x[i])
 
 
 @kernel
@@ -176,7 +171,7 @@ sigmoid = Op(
 def tanh_forward(x, y):
     """y = tanh x."""
     for i in range(x.size):
-        y[i] = np.tanh(x[i])
+        y[i] = elementary.tanh(x[i])
 
 
 @kernel
@@ -199,16 +194,15 @@ tanh = Op(
 @kernel
 def softplus_forward(x, y):
     """y = log(1 + eˣ) (Dugas et al. 2001), as max(x, 0) + log1p(e^-|x|)."""
-    zero = x.dtype.type(0)
     for i in range(x.size):
-        y[i] = (zero if x[i] <= zero else x[i]) + np.log1p(np.exp(-abs(x[i])))
+        y[i] = elementary.softplus(x[i])
 
 
 @kernel
 def softplus_backward(dy, y, dx):
     """dx = dy·σ(x), where σ(x) = 1 - e⁻ʸ."""
     for i in range(y.size):
-        dx[i] = dy[i] * -np.expm1(-y[i])
+        dx[i] = dy[i] * -elementary.expm1_nonpositive(-y[i])
 
 
 softplus = Op(
@@ -220,33 +214,20 @@ softplus = Op(
 )
 
 
-GAUSSIAN_REACH = 40.0
-"""Beyond ±this the normal density is 0 in float64, and x times it must be 0, not inf·0."""
-
-
-@jit
-def normal_cdf(x):
-    """Φ(x) = erfc(-x/√2)/2, in float64: in the tail erfc turns 1 ulp of x into x² of them."""
-    return 0.5 * math.erfc(-math.sqrt(0.5) * float(x))
-
-
 @kernel
 def gelu_forward(x, y):
     """y = x·Φ(x), Φ the normal distribution (Hendrycks & Gimpel 2016, arXiv:1606.08415)."""
-    reach = x.dtype.type(GAUSSIAN_REACH)
     for i in range(x.size):
-        xi = max(x[i], -reach)
-        y[i] = xi * normal_cdf(xi)
+        least = -normal.GREATEST_DEVIATION(x[i])  # times Φ = 0 it is 0, and -inf is not
+        y[i] = (least if x[i] < least else x[i]) * normal.normal_cdf(x[i])
 
 
 @kernel
 def gelu_backward(dy, x, dx):
     """dx = dy·(Φ(x) + x·φ(x)), φ the normal density."""
-    reach = x.dtype.type(GAUSSIAN_REACH)
     for i in range(x.size):
-        xi = float(min(max(x[i], -reach), reach))
-        density = math.sqrt(0.5 / math.pi) * np.exp(-0.5 * xi * xi)
-        dx[i] = dy[i] * (normal_cdf(xi) + xi * density)
+        phi, density = normal.normal_cdf_and_density(x[i])
+        dx[i] = dy[i] * (phi + normal.clamped_deviation(x[i]) * density)
 
 
 erfc = np.vectorize(math.erfc, otypes=[np.float64])
@@ -266,27 +247,28 @@ gelu = Op(
 )
 
 
-LOGISTIC_REACH = 800.0
+SIGMOID_REACH = 800.0
 """Beyond ±this e^-|x| is 0 in float64, and x times it must be 0, not inf·0."""
 
 
 @kernel
 def silu_forward(x, y):
     """y = x·σ(x) (Elfwing et al. 2017, arXiv:1702.03118)."""
-    reach = x.dtype.type(LOGISTIC_REACH)
+    least = x.dtype.type(-SIGMOID_REACH)
     for i in range(x.size):
-        xi = max(x[i], -reach)
-        y[i] = xi * logistic(xi)
+        xi = least if x[i] < least else x[i]
+        y[i] = xi * elementary.sigmoid(xi)
 
 
 @kernel
 def silu_backward(dy, x, dx):
     """dx = dy·σ(x)·(1 + x·σ(-x))."""
-    one = x.dtype.type(1)
-    reach = x.dtype.type(LOGISTIC_REACH)
+    one, reach = x.dtype.type(1), x.dtype.type(SIGMOID_REACH)
     for i in range(x.size):
-        xi = min(max(x[i], -reach), reach)
-        dx[i] = dy[i] * (logistic(xi) * (one + xi * logistic(-xi)))
+        xi = -reach if x[i] < -reach else x[i]
+        xi = reach if xi > reach else xi
+        above, below = elementary.sigmoid_pair(xi)
+        dx[i] = dy[i] * (above * (one + xi * below))
 
 
 silu = Op(

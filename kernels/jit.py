@@ -32,9 +32,10 @@ def jit_as_written(function):
     """Like `jit`, but every operation is done in the order in which it stands.
 
     For the few lines that exist to keep digits: reordering, (a - b) + c as a + (c - b), is
-    what loses them.
+    what loses them. They become part of their caller however long they are, for a loop with
+    a call in it is not vectorised.
     """
-    return compiled(function, OPTIONS | {"fastmath": False})
+    return compiled(function, OPTIONS | {"fastmath": False, "forceinline": True})
 
 
 def compiled(function, options):

@@ -4,41 +4,64 @@ of that reduction as `dloss`.
 
 import numpy as np
 
+from kernels.bits import larger
 from kernels.boundary import kernel
+from kernels.elementary import exp_nonpositive, log1p_finite
 from kernels.jit import jit, jit_as_written
 from kernels.op import Op
+from kernels.views import flat, vector
+
+BLOCK_SIZE = 2048
+"""About so many probabilities are computed at a time: rows that are still in the cache."""
 
 
 @jit_as_written
-def difference_plus(a, b, c):
-    """(a - b) + c: exact where a and b are near each other, however large they are."""
-    return (a - b) + c
+def difference(a, b):
+    """a - b as it stands: exact where they are near each other, however large they are."""
+    return a - b
 
 
 @jit
-def softmax_row(z, p):
-    """p = softmax(z); returns max z and log Σ e^(z - max z).
+def end_of_block(first, n, m):
+    """The row after the last of the block that begins with row `first` of n × m."""
+    return min(n, first + max(1, BLOCK_SIZE // max(1, m)))
 
-    The largest term of that sum is 1, so the logarithm is log1p of the others: it keeps
-    its digits when the others are small. Without classes the maximum is -inf.
+
+@jit
+def subtract_peak(z, p, i):
+    """p[i] = z[i] - max z[i]; returns that maximum, NaN if there is one, -inf without classes."""
+    peak = -z.dtype.type(np.inf)
+    for j in range(z.shape[1]):
+        peak = larger(z[i, j], peak)
+    for j in range(z.shape[1]):
+        p[i, j] = difference(z[i, j], peak)
+    return peak
+
+
+@jit
+def softmax_of_differences(p, first, last, loss):
+    """From p = z - max z to p = softmax(z) and loss += log Σ e^(z - max z), first ≤ row < last.
+
+    The exponentials of all rows are one loop, however short a row is. The largest term of the
+    sum is 1, so the logarithm is log1p of the others: it keeps its digits when the others are
+    small. They are the terms that are not 1, and the ones but for the first.
     """
-    zero = z.dtype.type(0)
-    if z.size == 0:
-        return -z.dtype.type(np.inf), zero
-    top = 0
-    for j in range(1, z.size):
-        # A NaN stays on top once it is, and comes on top where it is met.
-        if not (z[j] <= z[top]) and z[top] == z[top]:
-            top = j
-    peak = z[top]
-    others = zero
-    for j in range(z.size):
-        p[j] = np.exp(z[j] - peak)
-        others += zero if j == top else p[j]
-    total = p[top] + others
-    for j in range(z.size):
-        p[j] /= total
-    return peak, np.log1p(others) + zero * total  # NaN, where the sum is
+    zero, one = p.dtype.type(0), p.dtype.type(1)
+    m = p.shape[1]
+    entries = vector(flat(p), first * m, (last - first) * m)
+    for k in range(entries.size):
+        entries[k] = exp_nonpositive(entries[k])
+    for i in range(first, last):
+        ones, below = 0, zero
+        for j in range(m):
+            is_one = p[i, j] == one
+            ones += is_one
+            below += zero if is_one else p[i, j]
+        others = below + p.dtype.type(max(ones - 1, 0))
+        scale = one / (one + others)
+        for j in range(m):
+            p[i, j] *= scale
+        loss[i] += log1p_finite(others)
 
 
 @kernel
@@ -47,9 +70,14 @@ def softmax_cross_entropy_forward(z, labels, loss, p):
 
     z, p (n, m) logits and probabilities; labels (n,) integer classes; loss (n,).
     """
-    for i in range(z.shape[0]):
-        peak, log_sum = softmax_row(z[i], p[i])
-        loss[i] = difference_plus(peak, z[i, labels[i]], log_sum)
+    first = 0
+    while first < z.shape[0]:
+        last = end_of_block(first, z.shape[0], z.shape[1])
+        for i in range(first, last):
+            peak = subtract_peak(z, p, i)
+            loss[i] = difference(peak, z[i, labels[i]])
+        softmax_of_differences(p, first, last, loss)
+        first = last
 
 
 @kernel
@@ -70,16 +98,21 @@ def softmax_cross_entropy_soft_forward(z, targets, loss, p):
     gradient is p - targets. A weight of 0 leaves its logit out, even an infinite one.
     """
     zero, one = z.dtype.type(0), z.dtype.type(1)
-    for i in range(z.shape[0]):
-        peak, log_sum = softmax_row(z[i], p[i])
-        # logsumexp(z) - Σ t·z, about the peak: Σ t·(peak - z) + peak·(1 - Σ t) + log_sum.
-        weight, distance = zero, zero
-        for j in range(z.shape[1]):
-            weight += targets[i, j]
-            if targets[i, j] != 0:
-                distance += targets[i, j] * difference_plus(peak, z[i, j], zero)
-        rest = one - weight
-        loss[i] = distance + log_sum + (zero if rest == 0 else peak * rest)
+    first = 0
+    while first < z.shape[0]:
+        last = end_of_block(first, z.shape[0], z.shape[1])
+        for i in range(first, last):
+            peak = subtract_peak(z, p, i)
+            # max z - Σ t·z = Σ t·(max z - z) + max z·(1 - Σ t)
+            weight, distance = zero, zero
+            for j in range(z.shape[1]):
+                t = targets[i, j]
+                weight += t
+                distance += zero if t == zero else t * -p[i, j]
+            rest = one - weight
+            loss[i] = distance + (zero if rest == zero else peak * rest)
+        softmax_of_differences(p, first, last, loss)
+        first = last
 
 
 @kernel

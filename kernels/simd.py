@@ -1,9 +1,6 @@
-"""Explicit vectors, where the compiler's own would not do: the tile of the matrix product.
+"""Explicit vectors, where the compiler's own would not do: what the processor has, and its use.
 
-Numba's compiler vectorises a plain loop nest, but it cannot keep a block of the result in
-registers over the whole inner dimension. This tile does: `TILE_ROWS` × `TILE_VECTORS`
-accumulators, one broadcast and a few fused multiply-adds for each of them a step. Its shape
-fills the vector registers that the processor's features promise, and no more.
+Shapes are chosen by the features that the processor promises, never by its name.
 """
 
 from collections.abc import Callable
@@ -83,27 +80,22 @@ def _scratch(typing_context, like, size):
     return view(like, size), codegen
 
 
-class TileBuilder:
-    """Emits the tile: c[i, j] += Σₚ a[i, p]·b[p, j], accumulated in registers."""
+class VectorBuilder:
+    """Emits what explicit vectors of one dtype need."""
 
-    def __init__(self, context, builder, element, lanes):
-        self.builder, self.element, self.lanes = builder, element, lanes
+    def __init__(self, context, builder, dtype):
+        self.builder = builder
+        self.element = context.get_data_type(dtype)
+        self.size = context.get_abi_sizeof(self.element)
+        self.lanes = VECTOR_BYTES // self.size
         self.index = ir.IntType(64)
-        self.vector = ir.VectorType(element, lanes)
-        self.size = context.get_abi_sizeof(element)
-        name = f"llvm.fma.v{lanes}f{8 * self.size}"
-        kind = ir.FunctionType(self.vector, [self.vector] * 3)
-        self.fma = cgutils.get_or_insert_function(builder.module, kind, name)
-
-    def multiply_add(self, a, b, total):
-        if HAS_FMA:
-            return self.builder.call(self.fma, [a, b, total])
-        return self.builder.fadd(self.builder.fmul(a, b), total)
+        self.vector = ir.VectorType(self.element, self.lanes)
 
     def constant(self, value):
         return ir.Constant(self.index, value)
 
-    def vector_at(self, pointer, offset):
+    def at(self, pointer, offset):
+        """The vector that begins `offset` elements after `pointer`."""
         place = self.builder.gep(pointer, [offset])
         return self.builder.bitcast(place, self.vector.as_pointer())
 
@@ -115,133 +107,132 @@ class TileBuilder:
     def store(self, value, place):
         self.builder.store(value, place).align = self.size
 
-    def broadcast(self, scalar):
-        lane = ir.IntType(32)
-        undefined = ir.Constant(self.vector, ir.Undefined)
-        one = self.builder.insert_element(undefined, scalar, ir.Constant(lane, 0))
-        zeros = ir.Constant(ir.VectorType(lane, self.lanes), [0] * self.lanes)
-        return self.builder.shuffle_vector(one, undefined, zeros)
+    def shuffle(self, a, b, lanes):
+        order = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)
+        return self.builder.shuffle_vector(a, b, order)
 
-    def rows_of(self, a, stride, rows):
-        """A pointer to each row of a; beyond the last row, to the last: read, and not used."""
-        last = self.builder.sub(rows, self.constant(1))
+    def broadcast(self, scalar):
+        undefined = ir.Constant(self.vector, ir.Undefined)
+        one = self.builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
+        return self.shuffle(one, undefined, [0] * self.lanes)
+
+    def multiply_add(self, a, b, total):
+        if not HAS_FMA:
+            return self.builder.fadd(self.builder.fmul(a, b), total)
+        kind = ir.FunctionType(self.vector, [self.vector] * 3)
+        name = f"llvm.fma.v{self.lanes}f{8 * self.size}"
+        fma = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        return self.builder.call(fma, [a, b, total])
+
+    def rows_of(self, first, stride, count, filled):
+        """Pointers to `count` rows; from row `filled` on to the last one before it."""
+        last = self.builder.sub(filled, self.constant(1))
         pointers = []
-        for i in range(TILE_ROWS):
-            inside = self.builder.icmp_signed("<", self.constant(i), rows)
+        for i in range(count):
+            inside = self.builder.icmp_signed("<", self.constant(i), filled)
             row = self.builder.select(inside, self.constant(i), last)
-            pointers.append(self.builder.gep(a, [self.builder.mul(row, stride)]))
+            pointers.append(self.builder.gep(first, [self.builder.mul(row, stride)]))
         return pointers
 
-    def accumulate(self, rows, a_step, b, b_step, k):
-        """The sums over p = 0…k-1 (k ≥ 1), as TILE_ROWS × TILE_VECTORS vectors."""
-        builder, before = self.builder, self.builder.basic_block
-        loop, after = builder.append_basic_block("tile"), builder.append_basic_block("tile.end")
-        builder.branch(loop)
-        builder.position_at_end(loop)
-        p = builder.phi(self.index)
-        p.add_incoming(self.constant(0), before)
-        zero = ir.Constant(self.vector, [0.0] * self.lanes)
-        sums = [[builder.phi(self.vector) for _ in range(TILE_VECTORS)] for _ in rows]
-        b_row = builder.gep(b, [builder.mul(p, b_step)])
-        columns = [
-            self.load(self.vector_at(b_row, self.constant(j * self.lanes)))
-            for j in range(TILE_VECTORS)
-        ]
-        offset = builder.mul(p, a_step)
-        added = []
-        for row, row_sums in zip(rows, sums, strict=True):
-            factor = self.broadcast(builder.load(builder.gep(row, [offset])))
-            added.append(
-                [
-                    self.multiply_add(factor, column, total)
-                    for column, total in zip(columns, row_sums, strict=True)
-                ]
-            )
-        following = builder.add(p, self.constant(1))
-        p.add_incoming(following, loop)
-        for row_sums, row_added in zip(sums, added, strict=True):
-            for total, new in zip(row_sums, row_added, strict=True):
-                total.add_incoming(zero, before)
-                total.add_incoming(new, loop)
-        builder.cbranch(builder.icmp_signed("<", following, k), loop, after)
-        builder.position_at_end(after)
-        return added
-
-    def add_whole(self, sums, c, c_stride):
-        for i, row_sums in enumerate(sums):
-            row = self.builder.gep(c, [self.builder.mul(c_stride, self.constant(i))])
-            for j, total in enumerate(row_sums):
-                place = self.vector_at(row, self.constant(j * self.lanes))
-                self.store(self.builder.fadd(self.load(place), total), place)
-
-    def add_part(self, sums, c, c_stride, rows, columns):
-        """Only the first `rows` × `columns`: by way of the stack, entry by entry."""
-        builder, width = self.builder, TILE_VECTORS * self.lanes
-        with builder.goto_entry_block():
-            memory = builder.alloca(ir.ArrayType(self.element, TILE_ROWS * width))
-        buffer = builder.bitcast(memory, self.element.as_pointer())
-        for i, row_sums in enumerate(sums):
-            for j, total in enumerate(row_sums):
-                place = self.vector_at(buffer, self.constant(i * width + j * self.lanes))
-                self.store(total, place)
-        with cgutils.for_range(builder, rows) as i, cgutils.for_range(builder, columns) as j:
-            source = builder.add(builder.mul(i.index, self.constant(width)), j.index)
-            target = builder.gep(c, [builder.add(builder.mul(i.index, c_stride), j.index)])
-            total = builder.load(builder.gep(buffer, [source]))
-            builder.store(builder.fadd(builder.load(target), total), target)
+    def transposed(self, rows):
+        """The columns of a square of `lanes` vectors, in log₂(lanes) rounds of exchanges."""
+        width = self.lanes // 2
+        while width:
+            exchanged = list(rows)
+            for i in range(self.lanes):
+                if not i & width:
+                    a, b = rows[i], rows[i + width]
+                    low = [
+                        j if not j & width else self.lanes + j - width for j in range(self.lanes)
+                    ]
+                    high = [
+                        j + width if not j & width else self.lanes + j for j in range(self.lanes)
+                    ]
+                    exchanged[i] = self.shuffle(a, b, low)
+                    exchanged[i + width] = self.shuffle(a, b, high)
+            rows, width = exchanged, width // 2
+        return rows
 
 
 @intrinsic
-def _tile(
-    typing_context, a, a_at, a_row, a_step, b, b_at, b_step, k, c, c_at, c_row, rows, columns
-):
+def _transpose(typing_context, source, at, step, filled, target, place, target_step):
     def codegen(context, builder, signature, args):
-        element = context.get_data_type(a.dtype)
-        emit = TileBuilder(
-            context, builder, element, VECTOR_BYTES // context.get_abi_sizeof(element)
-        )
+        emit = VectorBuilder(context, builder, source.dtype)
 
         def data(position):
             array = context.make_array(signature.args[position])(context, builder, args[position])
             return builder.gep(array.data, [args[position + 1]])
 
-        pointers = emit.rows_of(data(0), args[2], args[11])
-        sums = emit.accumulate(pointers, args[3], data(4), args[6], args[7])
-        is_whole = builder.and_(
-            builder.icmp_signed(">=", args[11], emit.constant(TILE_ROWS)),
-            builder.icmp_signed(">=", args[12], emit.constant(TILE_VECTORS * emit.lanes)),
-        )
-        target = data(8)
-        with builder.if_else(is_whole) as (whole, part):
-            with whole:
-                emit.add_whole(sums, target, args[10])
-            with part:
-                emit.add_part(sums, target, args[10], args[11], args[12])
+        rows = emit.rows_of(data(0), args[2], emit.lanes, args[3])
+        square = [emit.load(emit.at(row, emit.constant(0))) for row in rows]
+        first = data(4)
+        for i, column in enumerate(emit.transposed(square)):
+            emit.store(column, emit.at(first, builder.mul(args[6], emit.constant(i))))
         return context.get_dummy_value()
 
     i = types.int64
-    return types.void(a, i, i, i, b, i, i, i, c, i, i, i, i), codegen
+    return types.void(source, i, i, i, target, i, i), codegen
+
+
+def _copy_codegen(count_of):
+    def codegen(context, builder, signature, args):
+        emit = VectorBuilder(context, builder, signature.args[0].dtype)
+        vector = ir.VectorType(emit.element, count_of(emit)).as_pointer()
+
+        def place(position):
+            array = context.make_array(signature.args[position])(context, builder, args[position])
+            return builder.bitcast(builder.gep(array.data, [args[position + 1]]), vector)
+
+        emit.store(emit.load(place(0)), place(2))
+        return context.get_dummy_value()
+
+    return codegen
+
+
+@intrinsic
+def _copy_row(typing_context, source, at, target, place):
+    signature = types.void(source, types.int64, target, types.int64)
+    return signature, _copy_codegen(lambda emit: TILE_VECTORS * emit.lanes)
+
+
+@intrinsic
+def _copy_column(typing_context, source, at, target, place):
+    return types.void(source, types.int64, target, types.int64), _copy_codegen(lambda _: TILE_ROWS)
+
+
+def _plain_copy_row(source, at, target, place):
+    count = TILE_BYTES // source.itemsize
+    target[place : place + count] = source[at : at + count]
+
+
+def _plain_copy_column(source, at, target, place):
+    target[place : place + TILE_ROWS] = source[at : at + TILE_ROWS]
+
+
+def _plain_transpose(source, at, step, filled, target, place, target_step):
+    lanes = VECTOR_BYTES // source.itemsize
+    square = [source[at + min(i, filled - 1) * step :][:lanes].copy() for i in range(lanes)]
+    for j in range(lanes):
+        for i in range(lanes):
+            target[place + j * target_step + i] = square[i][j]
 
 
 def _plain_scratch(like, size):
     return np.empty(size // like.itemsize, like.dtype)
 
 
-def _plain_tile(a, a_at, a_row, a_step, b, b_at, b_step, k, c, c_at, c_row, rows, columns):
-    for i in range(rows):
-        for j in range(columns):
-            total = c[c_at + i * c_row + j]
-            for p in range(k):
-                total += a[a_at + i * a_row + p * a_step] * b[b_at + p * b_step + j]
-            c[c_at + i * c_row + j] = total
-
-
 scratch: Callable[..., Any] = _plain_scratch if config.DISABLE_JIT else _scratch
 """scratch(like, size): a vector of `size` bytes (a constant) and the dtype of `like`."""
 
-tile: Callable[..., Any] = _plain_tile if config.DISABLE_JIT else _tile
-"""tile(a, a_at, a_row, a_step, b, b_at, b_step, k, c, c_at, c_row, rows, columns)
+transpose: Callable[..., Any] = _plain_transpose if config.DISABLE_JIT else _transpose
+"""transpose(source, at, step, filled, target, place, target_step)
 
-c[c_at + i·c_row + j] += Σₚ a[a_at + i·a_row + p·a_step] · b[b_at + p·b_step + j] for p < k
-(k ≥ 1), i < rows ≤ TILE_ROWS and j < columns ≤ TILE_BYTES/itemsize. A whole row of the tile
-is read from b even where `columns` is less."""
+For a square of as many rows as a vector has lanes, target[place + j·target_step + i] =
+source[at + i·step + j]; rows from `filled` (≥ 1) on repeat the last one before. Columns are
+written whole and in order, each over what the one before wrote beyond target_step."""
+
+copy_row: Callable[..., Any] = _plain_copy_row if config.DISABLE_JIT else _copy_row
+"""copy_row(source, at, target, place): as many elements as the tile has columns."""
+
+copy_column: Callable[..., Any] = _plain_copy_column if config.DISABLE_JIT else _copy_column
+"""copy_column(source, at, target, place): as many elements as the tile has rows."""

@@ -18,7 +18,8 @@ from kernels.gemm import (
     matmul_transpose_b,
 )
 from kernels.jit import OPTIONS
-from kernels.simd import TILE_BYTES, TILE_ROWS, TILE_VECTORS, tile, tile_shape
+from kernels.simd import TILE_BYTES, TILE_ROWS, TILE_VECTORS, VECTOR_BYTES, tile_shape, transpose
+from kernels.tile import SET, tile
 from tests.conftest import COMPILED
 
 
@@ -118,7 +119,8 @@ def test_the_tile_keeps_its_sums_in_registers():
 
     @numba.njit(**OPTIONS)
     def one(a, b, c, k):
-        tile(a, 0, 1, TILE_ROWS, b, 0, TILE_BYTES // 4, k, c, 0, TILE_BYTES // 4, TILE_ROWS, 99)
+        width = TILE_BYTES // 4
+        tile(a, 0, 1, TILE_ROWS, b, 0, width, k, c, 0, width, TILE_ROWS, width, c, 0, SET)
 
     one(np.ones(64, np.float32), np.ones(64, np.float32), np.ones(4096, np.float32), 1)
     (assembly,) = one.inspect_asm().values()
@@ -127,3 +129,19 @@ def test_the_tile_keeps_its_sums_in_registers():
     assert len(loops) == 1
     body = loops[0].split("vfmadd")[1:-1]
     assert not any("(%rsp)" in line or "(%rbp)" in line for line in body)
+
+
+def test_a_square_is_transposed_and_its_missing_rows_repeat(dtype):
+    lanes = VECTOR_BYTES // np.dtype(dtype).itemsize
+    source = np.arange(lanes * (lanes + 3), dtype=dtype).reshape(lanes, lanes + 3)
+
+    @numba.njit
+    def run(source, filled, target):
+        transpose(source, 2, lanes + 3, filled, target, 1, lanes + 1)
+
+    for filled in (1, lanes - 1, lanes):
+        target = np.full(lanes * (lanes + 1) + 1, np.nan, dtype)
+        run(source.reshape(-1), filled, target)
+        rows = np.minimum(np.arange(lanes), filled - 1)
+        expected = source[rows, 2 : lanes + 2].T
+        np.testing.assert_array_equal(target[1:].reshape(lanes, lanes + 1)[:, :lanes], expected)
