@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.networks import GRID_BATCHES, GRID_WIDTHS
+from bench.networks import GRID_BATCHES, GRID_WIDTHS, least_batch
 from bench.rows import Row
 from bench.tables import names_of
 
@@ -66,7 +66,7 @@ def draw(rows: Sequence[Row], path: Path = PATH) -> None:
     )
     for axes, has_batchnorm in zip(panels, (False, True), strict=True):
         title = "with batchnorm" if has_batchnorm else "plain"
-        batches = [max(batch, 1 + has_batchnorm) for batch in GRID_BATCHES]
+        batches = [least_batch(batch, has_batchnorm) for batch in GRID_BATCHES]
         image = draw_panel(axes, ratios(rows, has_batchnorm), title, batches)
     panels[0].set_ylabel("width of input and both hidden layers")
     marks = [1 / 4, 1 / 2, 1, 2, 4]

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.compiled
 def test_sixty_points():
     points = grid()
     assert len({point.name for point in points}) == len(points) == 60
-    assert min(p.batch for p in points if p.batchnorm) == 2
+    assert min(p.batch for p in points if p.batchnorm) == 4
     assert {p.batch for p in points if not p.batchnorm} == set(GRID_BATCHES)
 
 
