@@ -9,11 +9,19 @@ batch with mean 1e4 keeps its variance.
 import numpy as np
 
 from kernels.boundary import Hyper, kernel
-from kernels.jit import jit_as_written
+from kernels.jit import jit, jit_as_written
 from kernels.op import Op
+from kernels.simd import double_scratch
+from kernels.views import flat, vector
 
 EPS = Hyper(1e-8, low=0.0)
 """Added to the variance inside the root."""
+
+
+BLOCK = 256
+"""Columns at a time: their sums, on the stack, stay in the first cache."""
+
+BLOCK_BYTES = BLOCK * 8
 
 
 @kernel
@@ -24,22 +32,47 @@ def batchnorm_forward(x, gamma, beta, eps, y, mean, var, rstd):
     An empty batch has mean 0 and variance 0.
     """
     n, m = x.shape
-    for j in range(m):
-        total = 0.0
+    average, variance = double_scratch(BLOCK_BYTES), double_scratch(BLOCK_BYTES)
+    factor = double_scratch(BLOCK_BYTES)
+    for first in range(0, m, BLOCK):
+        columns = min(BLOCK, m - first)
+        moments(x, first, vector(average, 0, columns), variance)
+        for j in range(columns):
+            scale = 1.0 / np.sqrt(variance[j] + eps)
+            mean[first + j] = average[j]
+            var[first + j] = variance[j]
+            rstd[first + j] = scale
+            factor[j] = gamma[first + j] * scale
+        shift = vector(beta, first, columns)
         for i in range(n):
-            total += float(x[i, j])
-        average = total / max(n, 1)
-        squares = 0.0
-        for i in range(n):
-            centred = float(x[i, j]) - average
-            squares += centred * centred
-        variance = squares / max(n, 1)
-        scale = 1.0 / np.sqrt(variance + eps)
-        for i in range(n):
-            y[i, j] = gamma[j] * ((float(x[i, j]) - average) * scale) + beta[j]
-        mean[j] = average
-        var[j] = variance
-        rstd[j] = scale
+            row, out = (
+                vector(flat(x), i * m + first, columns),
+                vector(flat(y), i * m + first, columns),
+            )
+            for j in range(columns):
+                out[j] = (float(row[j]) - average[j]) * factor[j] + shift[j]
+
+
+@jit
+def moments(x, first, average, variance):
+    """Mean and biased variance of as many columns of x, from `first` on, as `average` has."""
+    n, m = x.shape
+    columns = average.size
+    for j in range(columns):
+        average[j] = variance[j] = 0.0
+    for i in range(n):
+        row = vector(flat(x), i * m + first, columns)
+        for j in range(columns):
+            average[j] += float(row[j])
+    for j in range(columns):
+        average[j] /= max(n, 1)
+    for i in range(n):
+        row = vector(flat(x), i * m + first, columns)
+        for j in range(columns):
+            centred = float(row[j]) - average[j]
+            variance[j] += centred * centred
+    for j in range(columns):
+        variance[j] /= max(n, 1)
 
 
 @jit_as_written
@@ -59,50 +92,87 @@ def batchnorm_backward(dy, x, gamma, mean, rstd, dx, dgamma, dbeta):
     amount; Σ(x - mean), zero but for that rounding, gives the shift back.
     """
     n, m = x.shape
-    for j in range(m):
-        dy_sum = 0.0
-        product_sum = 0.0
-        residual = 0.0
+    dy_sum, product_sum = double_scratch(BLOCK_BYTES), double_scratch(BLOCK_BYTES)
+    residual = double_scratch(BLOCK_BYTES)
+    rows = max(n, 1)
+    for first in range(0, m, BLOCK):
+        columns = min(BLOCK, m - first)
+        column_mean = vector(mean, first, columns)
+        backward_sums(dy, x, column_mean, first, dy_sum, product_sum, residual)
+        for j in range(columns):
+            scale = float(rstd[first + j])
+            residual[j] /= rows
+            xhat_sum = (product_sum[j] - residual[j] * dy_sum[j]) * scale
+            dgamma[first + j] = xhat_sum
+            dbeta[first + j] = dy_sum[j]
+            dy_sum[j] /= rows
+            product_sum[j] = xhat_sum / rows * scale  # what (x - mean) is multiplied by
         for i in range(n):
-            centred = float(x[i, j]) - mean[j]
-            residual += centred
-            dy_sum += float(dy[i, j])
-            product_sum += float(dy[i, j]) * centred
-        residual /= max(n, 1)
-        xhat_sum = (product_sum - residual * dy_sum) * rstd[j]
-        dgamma[j] = xhat_sum
-        dbeta[j] = dy_sum
-        dy_mean = dy_sum / max(n, 1)
-        xhat_mean = xhat_sum / max(n, 1)
-        for i in range(n):
-            xhat = centred_twice(float(x[i, j]), float(mean[j]), residual) * rstd[j]
-            dx[i, j] = gamma[j] * rstd[j] * (dy[i, j] - dy_mean - xhat * xhat_mean)
+            at = i * m + first
+            row, dy_row = vector(flat(x), at, columns), vector(flat(dy), at, columns)
+            dx_row = vector(flat(dx), at, columns)
+            factor, scale = vector(gamma, first, columns), vector(rstd, first, columns)
+            for j in range(columns):
+                centred = centred_twice(float(row[j]), float(column_mean[j]), residual[j])
+                rest = (float(dy_row[j]) - dy_sum[j]) - centred * product_sum[j]
+                dx_row[j] = float(factor[j]) * float(scale[j]) * rest
+
+
+@jit
+def backward_sums(dy, x, mean, first, dy_sum, product_sum, residual):
+    """Over the rows of the columns from `first` on: Σ dy, Σ dy·(x - mean), Σ (x - mean)."""
+    n, m = x.shape
+    columns = mean.size
+    for j in range(columns):
+        dy_sum[j] = product_sum[j] = residual[j] = 0.0
+    for i in range(n):
+        at = i * m + first
+        row, dy_row = vector(flat(x), at, columns), vector(flat(dy), at, columns)
+        for j in range(columns):
+            centred = float(row[j]) - mean[j]
+            residual[j] += centred
+            dy_sum[j] += float(dy_row[j])
+            product_sum[j] += float(dy_row[j]) * centred
 
 
 @kernel
 def batchnorm_inference_forward(x, gamma, beta, mean, var, eps, y):
     """y = gamma·(x - mean)/√(var + eps) + beta, with the statistics given."""
     n, m = x.shape
-    for j in range(m):
-        scale = 1.0 / np.sqrt(float(var[j]) + eps)
+    factor = double_scratch(BLOCK_BYTES)
+    for first in range(0, m, BLOCK):
+        columns = min(BLOCK, m - first)
+        centre, shift = vector(mean, first, columns), vector(beta, first, columns)
+        for j in range(columns):
+            factor[j] = gamma[first + j] * (1.0 / np.sqrt(float(var[first + j]) + eps))
         for i in range(n):
-            y[i, j] = gamma[j] * ((float(x[i, j]) - mean[j]) * scale) + beta[j]
+            row, out = (
+                vector(flat(x), i * m + first, columns),
+                vector(flat(y), i * m + first, columns),
+            )
+            for j in range(columns):
+                out[j] = (float(row[j]) - centre[j]) * factor[j] + shift[j]
 
 
 @kernel
 def batchnorm_inference_backward(dy, x, gamma, mean, var, eps, dx, dgamma, dbeta):
     """dx = gamma·dy/√(var + eps);  dgamma = Σ dy·x̂;  dbeta = Σ dy."""
     n, m = x.shape
-    for j in range(m):
-        scale = 1.0 / np.sqrt(float(var[j]) + eps)
-        xhat_sum = 0.0
-        dy_sum = 0.0
+    dy_sum, product_sum = double_scratch(BLOCK_BYTES), double_scratch(BLOCK_BYTES)
+    residual = double_scratch(BLOCK_BYTES)
+    for first in range(0, m, BLOCK):
+        columns = min(BLOCK, m - first)
+        backward_sums(dy, x, vector(mean, first, columns), first, dy_sum, product_sum, residual)
+        for j in range(columns):
+            scale = 1.0 / np.sqrt(float(var[first + j]) + eps)
+            dgamma[first + j] = product_sum[j] * scale
+            dbeta[first + j] = dy_sum[j]
+            residual[j] = gamma[first + j] * scale
         for i in range(n):
-            xhat_sum += float(dy[i, j]) * ((float(x[i, j]) - mean[j]) * scale)
-            dy_sum += float(dy[i, j])
-            dx[i, j] = gamma[j] * scale * dy[i, j]
-        dgamma[j] = xhat_sum
-        dbeta[j] = dy_sum
+            at = i * m + first
+            dy_row, dx_row = vector(flat(dy), at, columns), vector(flat(dx), at, columns)
+            for j in range(columns):
+                dx_row[j] = residual[j] * dy_row[j]
 
 
 def batchnorm_reference(x, gamma, beta, eps):

@@ -48,16 +48,9 @@ TILE_BYTES = TILE_VECTORS * VECTOR_BYTES
 """Bytes of a row of the tile."""
 
 
-@intrinsic
-def _scratch(typing_context, like, size):
-    """An uninitialised vector of `size` bytes on the stack, aligned to 64 bytes."""
-    view = types.Array(like.dtype, 1, "C")
-    size_bytes = size.literal_value if isinstance(size, types.IntegerLiteral) else None
-    if size_bytes is None:
-        return None
-
+def _scratch_codegen(view, size_bytes):
     def codegen(context, builder, signature, args):
-        element = context.get_data_type(like.dtype)
+        element = context.get_data_type(view.dtype)
         count = size_bytes // context.get_abi_sizeof(element)
         # Who holds so much of the stack must not be inlined into somebody's loop.
         builder.function.attributes.add("noinline")
@@ -77,7 +70,23 @@ def _scratch(typing_context, like, size):
         )
         return array._getvalue()
 
-    return view(like, size), codegen
+    return codegen
+
+
+@intrinsic
+def _scratch(typing_context, like, size):
+    if not isinstance(size, types.IntegerLiteral):
+        return None
+    view = types.Array(like.dtype, 1, "C")
+    return view(like, size), _scratch_codegen(view, size.literal_value)
+
+
+@intrinsic
+def _double_scratch(typing_context, size):
+    if not isinstance(size, types.IntegerLiteral):
+        return None
+    view = types.Array(types.float64, 1, "C")
+    return view(size), _scratch_codegen(view, size.literal_value)
 
 
 class VectorBuilder:
@@ -221,8 +230,18 @@ def _plain_scratch(like, size):
     return np.empty(size // like.itemsize, like.dtype)
 
 
+def _plain_double_scratch(size):
+    return np.empty(size // 8)
+
+
 scratch: Callable[..., Any] = _plain_scratch if config.DISABLE_JIT else _scratch
-"""scratch(like, size): a vector of `size` bytes (a constant) and the dtype of `like`."""
+"""scratch(like, size): an uninitialised vector on the stack, of `size` bytes (a constant) and
+the dtype of `like`, aligned to 64 bytes."""
+
+double_scratch: Callable[..., Any] = (
+    _plain_double_scratch if config.DISABLE_JIT else _double_scratch
+)
+"""double_scratch(size): the same in float64."""
 
 transpose: Callable[..., Any] = _plain_transpose if config.DISABLE_JIT else _transpose
 """transpose(source, at, step, filled, target, place, target_step)
