@@ -19,9 +19,10 @@ def ratios(rows: Sequence[Row], has_batchnorm: bool) -> np.ndarray:
     """(widths, batches), NaN where nothing was measured."""
     found = {row.case: row.ratio for row in rows}
     suffix = "bn" * has_batchnorm
+    batches = [least_batch(batch, has_batchnorm) for batch in GRID_BATCHES]
     return np.array(
         [
-            [found.get(f"{width}x{batch}{suffix}") or np.nan for batch in GRID_BATCHES]
+            [found.get(f"{width}x{batch}{suffix}") or np.nan for batch in batches]
             for width in GRID_WIDTHS
         ]
     )

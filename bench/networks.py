@@ -91,7 +91,7 @@ def grid() -> list[Network]:
     """
     return [
         Network(
-            f"{width}x{batch}{'bn' * batchnorm}",
+            f"{width}x{least_batch(batch, batchnorm)}{'bn' * batchnorm}",
             (width, width, width, 10),
             least_batch(batch, batchnorm),
             "relu",

@@ -2,11 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 
-from bench import readme
+from bench import chart, readme
 from bench.ceilings import Ceilings
 from bench.machine import description, sentence
+from bench.networks import grid
 from bench.results import Results
 from bench.rows import Row
 from bench.table import Table, micro, percent, show, times
@@ -139,3 +141,16 @@ def test_the_readme_has_its_markers():
 
 def test_a_section_without_rows_has_no_table():
     assert list(all_tables(results())) == ["ceilings", "steps"]
+
+
+@pytest.mark.parametrize("has_batchnorm", [False, True])
+def test_every_point_of_the_grid_is_in_the_chart(has_batchnorm):
+    rows = [
+        Row(case=n.name, times={"backproof": timing(1.0), "NumPy": timing(float(n.batch))})
+        for n in grid()
+        if n.batchnorm == has_batchnorm
+    ]
+    values = chart.ratios(rows, has_batchnorm)
+    assert values.shape == (6, 5)
+    assert values[0].tolist() == [4 if has_batchnorm else 1, 8, 32, 128, 1024]
+    assert not np.isfinite(chart.ratios(rows, not has_batchnorm)).any()
