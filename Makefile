@@ -22,7 +22,9 @@ test-plain: .venv/installed-test
 
 test-bounds: .venv/installed-test
 	NUMBA_BOUNDSCHECK=1 $(RUN) -m pytest -q tests/kernels/test_laws.py tests/kernels/test_edges.py \
-		tests/mlp/test_plan.py tests/mlp/test_network.py -k "not float32"
+		tests/mlp/test_plan.py tests/mlp/test_network.py tests/mlp/test_optimizers.py \
+		tests/mlp/test_training.py tests/mlp/test_inference.py tests/kernels/test_update.py \
+		-k "not float32"
 
 test-all: .venv/installed-test
 	$(RUN) -m pytest -q --thorough

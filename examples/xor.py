@@ -12,9 +12,8 @@ def main() -> None:
     labels = np.array([0, 1, 1, 0])
     net = MLP(2, 2, hiddens=[16], activations="tanh", lr=0.5, momentum=0.9, seed=4)
     print(check_network(net, x, labels, title="before training"))
-    for _ in range(300):
-        loss = net.train_step(x, labels)
-    print(f"after 300 steps: loss {loss:.4f}, {net.error(labels)} mistakes")
+    print(net.fit(x, labels, epochs=300))
+    print(f"exclusive or of {x.astype(int).tolist()}: {net.predict(x).tolist()}")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import numpy as np
 
 from kernels.boundary import kernel
 from kernels.gemm import matmul_bias, matmul_transpose_a, matmul_transpose_b
-from kernels.jit import jit
+from kernels.jit import jit_inlined
 from kernels.op import Op
 
 
@@ -24,13 +24,13 @@ def affine_backward(dy, x, w, dx, dw, db):
     affine_parameters_backward(dy, x, dw, db)
 
 
-@jit
+@jit_inlined
 def affine_input_backward(dy, w, dx):
     """dx = dy·wᵀ."""
     matmul_transpose_b(dy, w, dx)
 
 
-@jit
+@jit_inlined
 def affine_parameters_backward(dy, x, dw, db):
     """dw = xᵀ·dy;  db = Σₙ dy."""
     matmul_transpose_a(x, dy, dw)

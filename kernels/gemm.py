@@ -7,7 +7,7 @@ keeps them in the first two caches (Goto & van de Geijn 2008, "Anatomy of high-p
 matrix multiplication").
 """
 
-from kernels.jit import jit
+from kernels.jit import jit, jit_inlined
 from kernels.simd import (
     TILE_BYTES,
     TILE_ROWS,
@@ -48,46 +48,51 @@ PACK_A_STEP, PACK_A_COLUMNS = 256, 32
 so many columns of b to share the cost."""
 
 
-@jit
+@jit_inlined
 def matmul_bias(a, b, bias, c):
     """c = a @ b + bias;  a (n, k), b (k, m), bias (m,), c (n, m)."""
     a_row, a_step = strides(a)
     b_step, b_column = strides(b)
     n, k, m = a.shape[0], a.shape[1], b.shape[1]
-    product(flat(a), a_row, a_step, flat(b), b_step, b_column, flat(c), n, k, m, bias, SET_BIAS)
+    product(flat(a), a_row, a_step, flat(b), b_step, b_column, flat(c), n, k, m, bias)
 
 
-@jit
+@jit_inlined
 def matmul_transpose_a(a, b, c):
     """c = aᵀ @ b;  a (n, k), b (n, m), c (k, m)."""
     a_step, a_row = strides(a)
     b_step, b_column = strides(b)
     n, k, m = a.shape[1], a.shape[0], b.shape[1]
-    product(flat(a), a_row, a_step, flat(b), b_step, b_column, flat(c), n, k, m, flat(c), SET)
+    product(
+        flat(a), a_row, a_step, flat(b), b_step, b_column, flat(c), n, k, m, vector(flat(c), 0, 0)
+    )
 
 
-@jit
+@jit_inlined
 def matmul_transpose_b(a, b, c):
     """c = a @ bᵀ;  a (n, m), b (k, m), c (n, k)."""
     a_row, a_step = strides(a)
     b_column, b_step = strides(b)
     n, k, m = a.shape[0], a.shape[1], b.shape[0]
-    product(flat(a), a_row, a_step, flat(b), b_step, b_column, flat(c), n, k, m, flat(c), SET)
+    product(
+        flat(a), a_row, a_step, flat(b), b_step, b_column, flat(c), n, k, m, vector(flat(c), 0, 0)
+    )
 
 
-@jit
+@jit_inlined
 def strides(array):
     """Elements from row to row and from column to column."""
     return array.strides[0] // array.itemsize, array.strides[1] // array.itemsize
 
 
 @jit
-def product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias, mode):
+def product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias):
     """c = A·B (+ bias), where A[i, p] = a[i·a_row + p·a_step], B[p, j] = b[p·b_step + j·b_column].
 
-    a, b, c are flat; A (n, k), B (k, m), c (n, m) in rows; `mode` SET or SET_BIAS. One stride
-    of A and one of B is 1.
+    a, b, c are flat; A (n, k), B (k, m), c (n, m) in rows; bias (m,), or empty where there is
+    none. One stride of A and one of B is 1.
     """
+    mode = SET_BIAS if bias.size > 0 else SET
     fits = m <= THIN_COLUMNS and max(n, k) * m <= PANEL_BYTES // a.itemsize
     if k == 0 or n * k * m <= TINY:
         tiny_product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias, mode)
@@ -104,7 +109,7 @@ def product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias, mode):
 # ------------------------------------------------------------------------ tiny and thin
 
 
-@jit
+@jit_inlined
 def tiny_product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias, mode):
     for i in range(n):
         row = vector(c, i * m, m)
@@ -115,14 +120,14 @@ def tiny_product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias, mode):
                 row[j] += factor * b[p * b_step + j * b_column]
 
 
-@jit
+@jit_inlined
 def start(sums, bias, mode):
     """What the products are added to."""
     for j in range(sums.size):
         sums[j] = bias[j] if mode == SET_BIAS else sums.dtype.type(0)
 
 
-@jit
+@jit_inlined
 def dot_product(a, a_row, b, b_column, c, n, k, m, bias, mode):
     """Rows of A and columns of B both lie in one piece: entry by entry."""
     for i in range(n):
@@ -135,7 +140,7 @@ def dot_product(a, a_row, b, b_column, c, n, k, m, bias, mode):
             c[i * m + j] = total
 
 
-@jit
+@jit_inlined
 def row_product(a, a_row, b, b_step, c, n, k, m, bias, mode):
     """A few rows: each row of B is read once, in the order in which it lies."""
     for i in range(n):
@@ -155,14 +160,14 @@ def row_product(a, a_row, b, b_step, c, n, k, m, bias, mode):
             add_scaled(a[i * a_row + p], vector(b, p * b_step, m), vector(c, i * m, m))
 
 
-@jit
+@jit_inlined
 def add_scaled(factor, x, y):
     """y += factor·x."""
     for j in range(y.size):
         y[j] += factor * x[j]
 
 
-@jit
+@jit_inlined
 def thin_product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias, mode):
     """A few columns, which would leave most of the tile unused: the longer side is vectorised."""
     columns = scratch(a, PANEL_BYTES)
@@ -186,7 +191,7 @@ def thin_product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias, mode):
 # ------------------------------------------------------------------------------- blocks
 
 
-@jit
+@jit_inlined
 def blocked_product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias, mode):
     b_panels, a_panels = scratch(a, PANEL_BYTES), scratch(a, A_BYTES)
     width = TILE_BYTES // a.itemsize
@@ -216,7 +221,7 @@ def blocked_product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias, mod
                 )  # fmt: skip
 
 
-@jit
+@jit_inlined
 def block(
     a, a_at, a_panel_row, a_row, a_step, b, b_at, b_step, b_panels, packed_from,
     c, c_at, c_row, n, k, m, bias, bias_at, mode,
@@ -239,7 +244,7 @@ def block(
             )  # fmt: skip
 
 
-@jit
+@jit_inlined
 def pack_a(a, at, row, step, n, k, panels):
     """Copies A (n, k) into panels of TILE_ROWS rows, one after another, column by column."""
     lanes = VECTOR_BYTES // a.itemsize
@@ -267,7 +272,7 @@ def pack_a(a, at, row, step, n, k, panels):
                 panels[place + p * TILE_ROWS + q] = a[start + q * row]
 
 
-@jit
+@jit_inlined
 def pack_b(b, at, step, column, k, m, width, panels):
     """Copies B (k, m) into panels of `width` columns, one after another, row by row.
 

@@ -19,6 +19,10 @@ OPTIONS = {
 }
 
 
+COMPILES: bool = not numba.config.DISABLE_JIT
+"""Under NUMBA_DISABLE_JIT functions stay plain Python."""
+
+
 def jit(function):
     """Compile `function` in nopython mode with the library's options and its disk cache.
 
@@ -26,6 +30,15 @@ def jit(function):
     code is.
     """
     return compiled(function, OPTIONS)
+
+
+def jit_inlined(function):
+    """Like `jit`, but for functions that compiled code calls: their lines become the caller's.
+
+    A function of its own is optimised once more with each function above it, and so, level
+    upon level, is everything below. Inlined ones are compiled once, with what calls them.
+    """
+    return compiled(function, OPTIONS | {"inline": "always"})
 
 
 def jit_as_written(function):
@@ -39,7 +52,7 @@ def jit_as_written(function):
 
 
 def compiled(function, options):
-    if numba.config.DISABLE_JIT:
+    if not COMPILES:
         return np.errstate(all="ignore")(function)
     dispatcher = numba.njit(**options)(function)
     use_cache(dispatcher)

@@ -8,6 +8,7 @@ references, raise formatted errors, and compile code for both.)
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -132,3 +133,35 @@ def _plain_floats(words, start, like):
 floats: Callable[..., Any] = _plain_floats if config.DISABLE_JIT else _floats
 """floats(words, start, like): the bytes of an int64 array from `start` on, as the dtype of
 `like`."""
+
+
+@intrinsic
+def _words(typing_context, array):
+    view = types.Array(types.int64, 1, "C")
+
+    def codegen(context, builder, signature, args):
+        source = context.make_array(signature.args[0])(context, builder, args[0])
+        target = context.make_array(view)(context, builder)
+        itemsize = context.get_constant(types.intp, 8)
+        populate_array(
+            target,
+            data=builder.bitcast(source.data, context.get_data_type(types.int64).as_pointer()),
+            shape=[builder.sdiv(builder.mul(source.nitems, source.itemsize), itemsize)],
+            strides=[itemsize],
+            itemsize=itemsize,
+            meminfo=None,
+            parent=None,
+        )
+        return target._getvalue()
+
+    return view(array), codegen
+
+
+def _plain_words(array):
+    padded = np.zeros(-(-array.nbytes // 8), np.int64)
+    padded.view(array.dtype)[: array.size] = array.reshape(-1)
+    return padded
+
+
+words: Callable[..., Any] = _plain_words if config.DISABLE_JIT else _words
+"""words(array): the bytes of a C-contiguous array, to be read, as int64; `floats` undoes it."""

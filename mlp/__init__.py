@@ -29,9 +29,12 @@ from mlp.activations import (
     Tanh,
 )
 from mlp.criteria import CRITERIA, MSE, Criterion, SoftmaxCrossEntropy
+from mlp.history import History
 from mlp.initializers import INITIALIZERS, he, xavier
 from mlp.layers import BatchNorm, Linear
 from mlp.network import MLP
+from mlp.nonfinite import NonFiniteLoss
+from mlp.optimizers import OPTIMIZERS, Adam, AdamW, Momentum, Nesterov
 
 __all__ = [
     "CRITERIA",
@@ -40,12 +43,19 @@ __all__ = [
     "INITIALIZERS",
     "MLP",
     "MSE",
+    "OPTIMIZERS",
     "Activation",
+    "Adam",
+    "AdamW",
     "BatchNorm",
     "Criterion",
+    "History",
     "Identity",
     "LeakyReLU",
     "Linear",
+    "Momentum",
+    "Nesterov",
+    "NonFiniteLoss",
     "ReLU",
     "SiLU",
     "Sigmoid",

@@ -5,14 +5,16 @@ because the architecture is in the plan, and every use, because the command is t
 here is checked; `network.py` checks before it calls.
 """
 
+import math
+
+import numpy as np
+
 from kernels import (
     affine_forward,
     batchnorm_backward,
     batchnorm_forward,
     batchnorm_inference_backward,
     batchnorm_inference_forward,
-    gradient_descent_update,
-    momentum_update,
     mse_backward,
     mse_forward,
     running_average_update,
@@ -23,8 +25,9 @@ from kernels import (
 )
 from kernels.activation import activation_backward, activation_forward
 from kernels.affine import affine_input_backward, affine_parameters_backward
-from kernels.jit import jit
+from kernels.jit import jit, jit_inlined
 from kernels.views import flat, floats, matrix, vector
+from mlp.descent import begin_update, clips, update, update_all
 from mlp.plan import (
     ACTIVATION,
     AFFINE,
@@ -35,24 +38,23 @@ from mlp.plan import (
     CODE,
     COLUMNS,
     COMMAND,
+    CONTINUE,
     COUNT,
     D_LOSSES,
     D_OUTPUT,
     DX,
     FIRST,
     FORWARD,
+    GUARD,
     HEADER,
     KEEP,
     KIND,
-    LEARNING_RATE,
     LOSE,
     LOSS,
     LOSSES,
     MEAN,
     MEAN_REDUCTION,
     MISTAKES,
-    MOMENTUM,
-    N_LINEAR,
     N_OPS,
     N_PARAMETERS,
     OUTPUT,
@@ -63,15 +65,14 @@ from mlp.plan import (
     RUNNING_VAR,
     SECOND,
     SETTING,
-    SETTINGS,
     SOFTMAX,
     SOFTMAX_LABELS,
     SOFTMAX_SOFT,
     STEPS,
+    TOTAL,
     TRAINING,
     UPDATE,
     VAR,
-    VELOCITY,
     WIDTH_IN,
     WIDTH_LAST,
     WIDTH_OUT,
@@ -88,13 +89,16 @@ def run(state, memory, x, y):
     y : int64 (N,) classes, or the bytes of the target rows (N, outputs) in the dtype of x.
 
     Leaves the number of finished batches in STEPS and, with COUNT, that of mistakes in MISTAKES.
+    TOTAL holds the bits of the sum, which is float64 whatever the dtype.
     """
     head = vector(state, 0, HEADER)
     ops = matrix(state, HEADER, head[N_OPS], COLUMNS)
     arena = floats(state, head[ARENA], memory)
     command, width = head[COMMAND], x.shape[1]
-    total = 0.0
-    head[STEPS] = head[MISTAKES] = 0
+    head[STEPS] = 0
+    if not command & CONTINUE:
+        head[TOTAL] = head[MISTAKES] = 0  # of 0.0 all bits are 0
+    total = np.int64(head[TOTAL]).view(np.float64)
     for start in range(0, max(x.shape[0], 1), max(head[BATCH], 1)):
         n = min(head[BATCH], x.shape[0] - start)
         rows = matrix(flat(x), start * width, n, width)
@@ -105,21 +109,32 @@ def run(state, memory, x, y):
         if command & FORWARD:
             forward(head, ops, memory, arena, rows)
         if command & LOSE:
-            total += loss(head, arena, n, y, start)
+            value = loss(head, arena, n, y, start)
+            if command & GUARD and not math.isfinite(value):
+                break
+            total += value
         if command & COUNT:
             head[MISTAKES] += mistakes(head, arena, n, y, start)
-        if command & BACKWARD:
-            backward(head, ops, memory, arena, rows)
+        # An op's parameters are updated while they are at hand, unless something has to wait
+        # for all gradients.
+        waits = command & BACKWARD == 0 or command & KEEP != 0 or clips(head, memory)
+        corrections = (1.0, 1.0)
         if command & UPDATE:
-            update(head, memory)
+            corrections = begin_update(head, memory)
+        if command & BACKWARD:
+            learns = command & UPDATE != 0 and not waits
+            backward(head, ops, memory, arena, rows, learns, corrections)
+        if command & UPDATE and waits:
+            update_all(head, memory, corrections)
         head[STEPS] += 1
+    head[TOTAL] = np.float64(total).view(np.int64)
     return total
 
 
 # ------------------------------------------------------------------------------- forward
 
 
-@jit
+@jit_inlined
 def load(x, start, rows):
     """Copy the batch that begins at row `start` to where a later backward finds it."""
     for i in range(rows.shape[0]):
@@ -127,26 +142,31 @@ def load(x, start, rows):
             rows[i, j] = x[start + i, j]
 
 
-@jit
+@jit_inlined
 def forward(head, ops, memory, arena, rows):
     """Run every op on a batch."""
     training = head[TRAINING] != 0
-    n = rows.shape[0]
     x = rows
     for r in range(ops.shape[0]):
         op = ops[r]
-        y = matrix(arena, op[Y], n, op[WIDTH_OUT])
-        if op[KIND] == AFFINE:
-            w = matrix(memory, op[FIRST], op[WIDTH_IN], op[WIDTH_OUT])
-            affine_forward(x, w, vector(memory, op[SECOND], op[WIDTH_OUT]), y)
-        elif op[KIND] == BATCHNORM:
-            batchnorm_op_forward(op, memory, arena, x, y, training)
-        elif op[KIND] == ACTIVATION:
-            activation_forward(op[CODE], memory[op[SETTING]], flat(x), flat(y))
+        y = matrix(arena, op[Y], rows.shape[0], op[WIDTH_OUT])
+        apply(op, memory, arena, x, y, training)
         x = y
 
 
-@jit
+@jit_inlined
+def apply(op, memory, arena, x, y, training):
+    """One op; only batchnorm in training writes to the arena, its statistics."""
+    if op[KIND] == AFFINE:
+        w = matrix(memory, op[FIRST], op[WIDTH_IN], op[WIDTH_OUT])
+        affine_forward(x, w, vector(memory, op[SECOND], op[WIDTH_OUT]), y)
+    elif op[KIND] == BATCHNORM:
+        batchnorm_op_forward(op, memory, arena, x, y, training)
+    elif op[KIND] == ACTIVATION:
+        activation_forward(op[CODE], memory[op[SETTING]], flat(x), flat(y))
+
+
+@jit_inlined
 def batchnorm_op_forward(op, memory, arena, x, y, training):
     m = op[WIDTH_OUT]
     gamma, beta = vector(memory, op[FIRST], m), vector(memory, op[SECOND], m)
@@ -167,7 +187,7 @@ def batchnorm_op_forward(op, memory, arena, x, y, training):
 # ---------------------------------------------------------------------------------- loss
 
 
-@jit
+@jit_inlined
 def loss(head, arena, n, y, start):
     """The sum of the samples' losses; leaves the gradient of their mean or sum at the output.
 
@@ -199,7 +219,7 @@ def loss(head, arena, n, y, start):
     return total
 
 
-@jit
+@jit_inlined
 def mistakes(head, arena, n, y, start):
     """How many samples of the batch have their largest output in the wrong place.
 
@@ -217,7 +237,7 @@ def mistakes(head, arena, n, y, start):
     return wrong
 
 
-@jit
+@jit_inlined
 def largest(values):
     """Index of the first largest value, or -1 where one is NaN."""
     best = 0
@@ -232,9 +252,12 @@ def largest(values):
 # ------------------------------------------------------------------------------ backward
 
 
-@jit
-def backward(head, ops, memory, arena, rows):
-    """From the gradient at the output to every parameter's, and with KEEP to the input's."""
+@jit_inlined
+def backward(head, ops, memory, arena, rows, learns, corrections):
+    """From the gradient at the output to every parameter's, and with KEEP to the input's.
+
+    Where it learns, each op's parameters are updated as soon as their gradient is there.
+    """
     training = head[TRAINING] != 0
     keeps = head[COMMAND] & KEEP != 0
     gradients = head[N_PARAMETERS]  # what lies between a parameter and its gradient
@@ -257,10 +280,13 @@ def backward(head, ops, memory, arena, rows):
         elif op[KIND] == ACTIVATION:
             y = vector(arena, op[Y], n * op[WIDTH_OUT])
             activation_backward(op[CODE], memory[op[SETTING]], flat(dy), flat(x), y, flat(dx))
+        if learns and op[KIND] != ACTIVATION:
+            count = (op[WIDTH_IN] + 1 if op[KIND] == AFFINE else 2) * op[WIDTH_OUT]
+            update(head, memory, op[FIRST], count, 1.0, corrections)
         dy = dx
 
 
-@jit
+@jit_inlined
 def batchnorm_op_backward(op, memory, arena, dy, x, dx, gradients, training):
     m = op[WIDTH_OUT]
     gamma = vector(memory, op[FIRST], m)
@@ -273,20 +299,3 @@ def batchnorm_op_backward(op, memory, arena, dy, x, dx, gradients, training):
         mean, var = vector(memory, op[RUNNING_MEAN], m), vector(memory, op[RUNNING_VAR], m)
         eps = memory[op[SETTING]]
         batchnorm_inference_backward(dy, x, gamma, mean, var, eps, dx, dgamma, dbeta)
-
-
-# -------------------------------------------------------------------------------- update
-
-
-@jit
-def update(head, memory):
-    """Momentum on weights and biases, plain gradient descent on gammas and betas."""
-    size, n_linear = head[N_PARAMETERS], head[N_LINEAR]
-    lr = memory[head[SETTINGS] + LEARNING_RATE]
-    momentum = memory[head[SETTINGS] + MOMENTUM]
-    w, dw = vector(memory, 0, n_linear), vector(memory, size, n_linear)
-    velocity = vector(memory, head[VELOCITY], n_linear)
-    momentum_update(w, dw, velocity, lr, momentum, w, velocity)
-    scale = vector(memory, n_linear, size - n_linear)
-    dscale = vector(memory, size + n_linear, size - n_linear)
-    gradient_descent_update(scale, dscale, lr, scale)

@@ -5,15 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from kernels.boundary import fits
 from kernels.op import OPS
 from mlp import engine
 from mlp.activations import Activation, as_activations
 from mlp.arguments import as_dtype, as_generator, as_sequence, by_name, whole
 from mlp.batches import NO_LABELS, Labels, as_words, check_batch, check_labels
 from mlp.criteria import Criterion, as_criterion
+from mlp.history import History
+from mlp.inference import evaluate, predict, predict_proba
 from mlp.initializers import as_weight_init
 from mlp.layers import Array, BatchNorm, Linear, Reader, checked_floats
+from mlp.optimizers import Optimizer, as_optimizer
 from mlp.plan import (
     ACTIVATION,
     AFFINE,
@@ -25,10 +27,8 @@ from mlp.plan import (
     DY,
     FORWARD,
     KEEP,
-    LEARNING_RATE,
     LOSE,
     LOSS,
-    MOMENTUM,
     SOFTMAX_LABELS,
     TRAINING,
     UPDATE,
@@ -42,9 +42,11 @@ from mlp.plan import (
     arena_of,
     rows_of,
 )
+from mlp.settings import UpdateSettings
+from mlp.training import fit, train_step
 
 
-class MLP:
+class MLP(UpdateSettings):
     """A multilayer perceptron: Linear, optional BatchNorm and activation, layer by layer.
 
     Parameters
@@ -67,6 +69,14 @@ class MLP:
     lr, momentum : float
         velocity = momentum·velocity - lr·gradient; parameter += velocity. Gammas and betas
         are updated without momentum.
+    optimizer : str or Optimizer
+        "momentum" (that, which is gradient descent without momentum), "nesterov", "adam" or
+        "adamw", with their usual settings; or an object of `mlp.optimizers`.
+    weight_decay : float, optional
+        For every parameter, biases included: added to the gradient as weight_decay·parameter,
+        or decoupled from it in AdamW. Default: 0, and 0.01 in AdamW.
+    max_norm : float, optional
+        Gradients whose global norm is larger are scaled down to it. Default: no limit.
     num_bn_layers : int
         The first so many layers have a BatchNorm between Linear and activation.
     dtype : float32 or float64
@@ -83,7 +93,12 @@ class MLP:
         a whole network, pickle or copy it.
     linear_layers, bn_layers, activations : the layers, as views.
     output : the last activation of the last forward.
+    history : of the last `fit`; None before one, and in a copy.
     """
+
+    train_step, fit = train_step, fit
+    predict, predict_proba, evaluate = predict, predict_proba, evaluate
+    history: History | None = None
 
     def __init__(
         self,
@@ -101,6 +116,9 @@ class MLP:
         dtype: Any = np.float64,
         seed: Any = 0,
         reduction: str = "mean",
+        optimizer: str | Optimizer = "momentum",
+        weight_decay: float | None = None,
+        max_norm: float | None = None,
     ):
         sizes = [input_size, *as_sequence("MLP: hiddens", hiddens), output_size]
         self._widths = [whole("MLP: a layer's width", size, low=1) for size in sizes]
@@ -121,12 +139,12 @@ class MLP:
         self.bn_layers = [
             BatchNorm(n_out, dtype=self.dtype) for _, n_out in shapes[: self.num_bn_layers]
         ]
-        self._plan = Plan(self._specs())
+        self._optimizer = as_optimizer(optimizer, momentum)
+        self._plan = Plan(self._specs(), self._optimizer.code, self._optimizer.moments)
         self._memory = aligned_zeros(self._plan.memory_size, self.dtype)
         self._bind_layers()
         self._make_room(1, training=True)
-        self.lr = lr
-        self.momentum = momentum
+        self._set_up(lr, weight_decay, max_norm)
 
     # ------------------------------------------------------------------ building
 
@@ -196,7 +214,7 @@ class MLP:
             "activations": [activation.fresh() for activation in self.activations],
             "weight_init_fn": "zeros", "criterion": self.criterion.name,
             "num_bn_layers": self.num_bn_layers, "dtype": self.dtype.name,
-            "reduction": self.reduction,
+            "reduction": self.reduction, "optimizer": self._optimizer,
         }  # fmt: skip
         return restore, (type(self), arguments, self._memory, self.train_mode)
 
@@ -237,25 +255,6 @@ class MLP:
         vector[:] = new
 
     @property
-    def lr(self) -> float:
-        return float(self._memory[self._plan.settings_at + LEARNING_RATE])
-
-    @lr.setter
-    def lr(self, value: float) -> None:
-        checked = OPS["momentum"].hyper["lr"].check("MLP: lr", value)
-        place = self._plan.settings_at + LEARNING_RATE
-        self._memory[place] = fits("MLP: lr", checked, self.dtype)
-
-    @property
-    def momentum(self) -> float:
-        return float(self._memory[self._plan.settings_at + MOMENTUM])
-
-    @momentum.setter
-    def momentum(self, value: float) -> None:
-        checked = OPS["momentum"].hyper["momentum"].check("MLP: momentum", value)
-        self._memory[self._plan.settings_at + MOMENTUM] = checked
-
-    @property
     def train_mode(self) -> bool:
         """Whether batchnorm takes its statistics from the batch."""
         return bool(self._state[TRAINING])
@@ -277,7 +276,7 @@ class MLP:
     def forward(self, x: Any) -> Array:
         """The network's output for a batch x (N, input_size): an array of its own."""
         x = self._check_batch("forward", x)
-        self._reserve(x)
+        self._reserve(len(x))
         self._run(FORWARD | KEEP, x, NO_LABELS)
         self._can_backward = True
         return self._last_output("forward")
@@ -321,21 +320,6 @@ class MLP:
         state[COMMAND], state[BATCH], state[LOSS] = command, len(x), kind
         total: float = engine.run(state, self._memory, x, as_words(y))
         return total
-
-    def train_step(self, x: Any, labels: Any) -> float:
-        """Forward, backward and update in one compiled call; returns the loss before it.
-
-        Of the gradients, only those of the parameters are kept.
-        """
-        x = self._check_batch("train_step", x)
-        y, kind = self._check_labels("train_step", labels, len(x))
-        if not self.train_mode:
-            raise ValueError(
-                "MLP.train_step: the network is in evaluation mode, expected train() before"
-            )
-        self._reserve(x)
-        total = self._run(FORWARD | LOSE | BACKWARD | UPDATE, x, y, kind)
-        return total / max(len(x), 1) if self._reduction == "mean" else total
 
     # ------------------------------------------------------------------ what came out
 
@@ -399,10 +383,11 @@ class MLP:
         where, shape = f"MLP.{method}: labels", (n, self._widths[-1])
         return check_labels(where, labels, shape, self.dtype, self.criterion.name)
 
-    def _reserve(self, x: Array) -> None:
-        if len(x) > self._capacity:
-            self._make_room(len(x), self.train_mode)
-        self._rows = len(x)
+    def _reserve(self, rows: int) -> None:
+        """Room for batches of so many rows; what was there of the last is gone."""
+        if rows > self._capacity:
+            self._make_room(rows, self.train_mode)
+        self._rows = rows
         self._can_backward = self._has_gradients = False
 
 

@@ -2,7 +2,7 @@
 
 Everything a network holds lives in two flat arrays:
 
-    memory   parameters | gradients | velocity | running statistics | settings
+    memory   parameters | gradients | moments | running statistics | settings
     state    header | one row for each op, in the order of forward | arena
     arena    input | each op's output, and the gradient of each | the loss's arrays
 
@@ -20,10 +20,10 @@ HEADER, COLUMNS = 32, 16
 
 # Entries of the header: what the plan fixes,
 N_OPS, ARENA, N_PARAMETERS, N_LINEAR, WIDTH_LAST, OUTPUT, D_OUTPUT = range(7)
-LOSSES, D_LOSSES, SOFTMAX, SETTINGS, VELOCITY, MEAN_REDUCTION = range(7, 13)
-PASSING, PASSING_SIZE = range(13, 15)
+LOSSES, D_LOSSES, SOFTMAX, SETTINGS, MEAN_REDUCTION = range(7, 12)
+PASSING, PASSING_SIZE, OPTIMIZER, CAPACITY, WIDEST, LOSS_OF_ROWS = range(12, 18)
 # and what each call sets or gets back.
-COMMAND, BATCH, LOSS, TRAINING, MISTAKES, STEPS = range(16, 22)
+COMMAND, BATCH, LOSS, TRAINING, MISTAKES, STEPS, TOTAL = range(18, 25)
 
 # What a command asks for: any sum of these.
 FORWARD, LOSE, BACKWARD, UPDATE = 1, 2, 4, 8
@@ -32,6 +32,10 @@ KEEP = 16
 it gradients only pass through two buffers, and that of the input is not computed."""
 COUNT = 32
 """The number of mistakes."""
+CONTINUE = 64
+"""Losses and mistakes are added to those of the call before, in the order of one long call."""
+GUARD = 128
+"""A batch whose loss is not finite ends the call, before it reaches a gradient."""
 
 # Columns of an op's row. FIRST and SECOND are w and b, or gamma and beta.
 KIND, CODE, WIDTH_IN, WIDTH_OUT, X, Y, DX, DY = range(8)
@@ -43,8 +47,18 @@ AFFINE, BATCHNORM, ACTIVATION = range(3)
 # Losses.
 SOFTMAX_LABELS, SOFTMAX_SOFT, SQUARES = range(3)
 
+# Optimizers. HEAVY_BALL is momentum, and gradient descent where that is 0.
+HEAVY_BALL, NESTEROV, ADAM, ADAMW = range(4)
+
 # Settings of the update, at the head of the settings; those of ops follow.
-LEARNING_RATE, MOMENTUM, FIRST_OP_SETTING = range(3)
+LEARNING_RATE, MOMENTUM, WEIGHT_DECAY, MAX_NORM = range(4)
+REST1, REST2, EPS = range(4, 7)
+"""Of a beta, 1 - beta is kept: as float32 it has the digits that a beta near 1 has lost."""
+UPDATES, UPDATE_ROUNDS, FIRST_OP_SETTING = range(7, 10)
+"""The number of updates is UPDATES + ROUND·UPDATE_ROUNDS."""
+
+ROUND = 2**24
+"""float32 holds every whole number up to here, so two such digits hold any that is reached."""
 
 ALIGNMENT = 64
 """Bytes: a cache line, and the widest vector register."""
@@ -80,10 +94,13 @@ class Plan:
     n_parameters, n_linear : sizes of the parameter vector and of its head, the weights and
         biases; gammas and betas follow.
     memory_size : elements of `memory`.
+    optimizer, moments : the optimizer's code, and how many vectors of the size of the
+        parameters it keeps: velocity, or first and second moment.
     """
 
-    def __init__(self, specs: list[OpSpec]):
+    def __init__(self, specs: list[OpSpec], optimizer: int = HEAVY_BALL, moments: int = 1):
         self.specs = specs
+        self.optimizer, self.moments = optimizer, moments
         self._place_parameters()
         self._place_rest_of_memory()
 
@@ -104,7 +121,7 @@ class Plan:
     def _place_rest_of_memory(self) -> None:
         self.gradients_at = self.n_parameters
         self.velocity_at = 2 * self.n_parameters
-        offset = 3 * self.n_parameters
+        offset = (2 + self.moments) * self.n_parameters
         self.running: list[tuple[int, ...]] = [() for _ in self.specs]
         for i, spec in enumerate(self.specs):
             if spec.kind == BATCHNORM:
@@ -170,6 +187,8 @@ class Plan:
                 row[MEAN], row[VAR], row[RSTD] = (take(spec.width_out) for _ in range(3))
             row[SETTING] = setting if spec.settings else 0  # in bounds, and read by no one
             x, dx = y, dy
+        header[CAPACITY] = capacity
+        header[WIDEST] = max(max(spec.width_in, spec.width_out) for spec in self.specs)
         header[N_OPS], header[WIDTH_LAST] = len(self.specs), last.width_out
         header[N_PARAMETERS], header[N_LINEAR] = self.n_parameters, self.n_linear
         header[OUTPUT], header[D_OUTPUT] = x, dx
@@ -178,7 +197,8 @@ class Plan:
         widest = capacity * max(spec.width_in for spec in self.specs)
         header[PASSING] = take(widest)
         header[PASSING_SIZE] = take(widest) - header[PASSING]
-        header[SETTINGS], header[VELOCITY] = self.settings_at, self.velocity_at
+        header[SETTINGS] = self.settings_at
+        header[OPTIMIZER] = self.optimizer
         header[TRAINING], header[MEAN_REDUCTION] = True, mean_reduction
         words = ALIGNMENT // header.itemsize
         header[ARENA] = -(-(header.size + rows.size) // words) * words

@@ -12,6 +12,7 @@ from mlp.plan import (
     DX,
     DY,
     FIRST,
+    FIRST_OP_SETTING,
     KIND,
     LOSSES,
     MEAN,
@@ -91,7 +92,7 @@ def test_arrays_do_not_overlap(specs, capacity, dtype):
     assert memory[: plan.n_parameters].all()
     claim(memory, plan.gradients_at, plan.n_parameters, "gradients")
     claim(memory, plan.velocity_at, plan.n_parameters, "velocity")
-    claim(memory, plan.settings_at, 2, "learning rate and momentum")
+    claim(memory, plan.settings_at, FIRST_OP_SETTING, "settings of the update")
     assert memory.all()
 
 

@@ -1,0 +1,166 @@
+"""The network inside the user's own compiled code: forward and training step, callable in @njit.
+
+Both take the network as `params`, a pair of arrays, so one compilation serves every network of
+a dtype. They check shapes, never allocate, and touch no Python object.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.core.errors import TypingError
+from numba.extending import overload
+
+from kernels.boundary import first_out_of_range
+from kernels.jit import jit
+from kernels.simd import scratch
+from kernels.views import flat, matrix, vector, words
+from mlp.engine import apply, run
+from mlp.plan import (
+    BACKWARD,
+    BATCH,
+    CAPACITY,
+    COLUMNS,
+    COMMAND,
+    FORWARD,
+    HEADER,
+    LOSE,
+    LOSS,
+    LOSS_OF_ROWS,
+    MEAN_REDUCTION,
+    N_OPS,
+    SOFTMAX_LABELS,
+    SQUARES,
+    UPDATE,
+    WIDEST,
+    WIDTH_IN,
+    WIDTH_LAST,
+    WIDTH_OUT,
+)
+
+BUFFER_BYTES = 131_072
+"""Two buffers on the stack of half this size take the rows of a batch through all layers, as many
+rows at a time as fit."""
+
+
+def widest_layer(dtype: np.dtype) -> int:
+    """The widest layer of which one row fits a buffer."""
+    return BUFFER_BYTES // 2 // dtype.itemsize
+
+
+# ------------------------------------------------- dtypes and layouts, while the code compiles
+
+
+def fault(where: str, name: str, array: Any, expected: str) -> str:
+    given = getattr(array, "name", None) or f"{type(array).__name__}"
+    return f"{where}: {name} is {given}, expected a C-contiguous array of {expected}"
+
+
+def is_array(array: Any, dtypes: tuple[Any, ...], ndims: tuple[int, ...]) -> bool:
+    """Whether a Numba type is that of an array which compiled code may read as it lies."""
+    return (
+        isinstance(array, types.Array)
+        and array.dtype in dtypes
+        and array.ndim in ndims
+        and array.layout == "C"
+        and array.aligned
+    )
+
+
+def check_forward_types(memory, x, out):
+    """Refuses dtypes and layouts that compiled code would misread, at no cost at run time."""
+
+
+@overload(check_forward_types)
+def _check_forward_types(memory, x, out):
+    for name, array in (("x", x), ("out", out)):
+        if not is_array(array, (memory.dtype,), (1, 2)):
+            raise TypingError(fault("forward", name, array, f"{memory.dtype}, 1-d or 2-d"))
+    if not out.mutable:
+        raise TypingError("forward: out is read-only, expected an array to write to")
+    return lambda memory, x, out: None
+
+
+def check_step_types(memory, x, y):
+    """The same for a training step."""
+
+
+@overload(check_step_types)
+def _check_step_types(memory, x, y):
+    if not is_array(x, (memory.dtype,), (2,)):
+        raise TypingError(fault("train_step", "x", x, f"{memory.dtype}, 2-d"))
+    if not is_array(y, (types.int64,), (1,)) and not is_array(y, (memory.dtype,), (2,)):
+        expected = f"int64 classes, 1-d, or {memory.dtype} rows, 2-d"
+        raise TypingError(fault("train_step", "y", y, expected))
+    return lambda memory, x, y: None
+
+
+# ------------------------------------------------------------------------------ the functions
+
+
+@jit
+def forward(params, x, out):
+    """The network's output for x, with running statistics in batchnorm.
+
+    params : from `MLP.jit`.
+    x (N, inputs) or (inputs,), out (N, outputs) or (outputs,) : C-contiguous, in the
+        network's dtype. `out` is overwritten.
+
+    Raises ValueError where the shapes do not fit. A batch passes through all layers a few
+    rows at a time, so that its activations stay in the nearest cache.
+    """
+    state, memory = params
+    check_forward_types(memory, x, out)
+    head = vector(state, 0, HEADER)
+    ops = matrix(state, HEADER, head[N_OPS], COLUMNS)
+    inputs, outputs = ops[0, WIDTH_IN], head[WIDTH_LAST]
+    n = x.size // inputs
+    if x.shape[-1] != inputs or x.size != n * inputs:
+        raise ValueError("forward: x has the wrong width, expected (N, inputs of the network)")
+    if out.shape[-1] != outputs or out.size != n * outputs:
+        raise ValueError("forward: out has the wrong shape, expected (rows of x, outputs)")
+    buffers = scratch(memory, BUFFER_BYTES)
+    half = buffers.size // 2
+    together = half // head[WIDEST]
+    for start in range(0, n, together):
+        rows = min(together, n - start)
+        x_op = matrix(flat(x), start * inputs, rows, inputs)
+        for r in range(ops.shape[0]):
+            op = ops[r]
+            y_op = matrix(buffers, (r & 1) * half, rows, op[WIDTH_OUT])
+            if r == ops.shape[0] - 1:
+                y_op = matrix(flat(out), start * outputs, rows, outputs)
+            apply(op, memory, memory, x_op, y_op, False)
+            x_op = y_op
+
+
+@jit
+def train_step(params, x, y):
+    """Forward, loss, backward and update on one batch; returns the loss before the update.
+
+    params : from `MLP.jit_train_step`, which says how many rows fit.
+    x (N, inputs), y : int64 classes (N,), or target rows (N, outputs) : C-contiguous.
+
+    Raises ValueError, before anything changes, where shapes or classes do not fit.
+    """
+    state, memory = params
+    check_step_types(memory, x, y)
+    head = vector(state, 0, HEADER)
+    n = x.shape[0]
+    if x.shape[1] != state[HEADER + WIDTH_IN]:
+        raise ValueError("train_step: x has the wrong width, expected (N, inputs of the network)")
+    if n > head[CAPACITY]:
+        raise ValueError("train_step: x has more rows than jit_train_step was told")
+    if y.shape[0] != n:
+        raise ValueError("train_step: y has another number of rows than x")
+    if y.ndim == 1:
+        if head[LOSS_OF_ROWS] == SQUARES:
+            raise ValueError("train_step: y holds classes, expected target rows for mse")
+        if first_out_of_range(words(y), head[WIDTH_LAST]) >= 0:
+            raise ValueError("train_step: y holds a class outside 0 ... outputs - 1")
+    elif y.size != n * head[WIDTH_LAST]:
+        raise ValueError("train_step: y has the wrong width, expected (N, outputs)")
+    head[LOSS] = SOFTMAX_LABELS if y.ndim == 1 else head[LOSS_OF_ROWS]
+    head[COMMAND], head[BATCH] = FORWARD | LOSE | BACKWARD | UPDATE, n
+    total = run(state, memory, matrix(flat(x), 0, n, x.shape[1]), words(y))
+    return total / max(n, 1) if head[MEAN_REDUCTION] != 0 else total

@@ -1,0 +1,101 @@
+"""The optimizer's step on any stretch of the parameters, after its op's backward or at the end."""
+
+import math
+
+import numpy as np
+
+from kernels import (
+    adam_update,
+    adamw_update,
+    gradient_descent_update,
+    momentum_update,
+    nesterov_update,
+)
+from kernels.jit import jit, jit_inlined
+from kernels.update import clip_scale, norm
+from kernels.views import vector
+from mlp.plan import (
+    ADAM,
+    EPS,
+    HEAVY_BALL,
+    LEARNING_RATE,
+    MAX_NORM,
+    MOMENTUM,
+    N_LINEAR,
+    N_PARAMETERS,
+    NESTEROV,
+    OPTIMIZER,
+    REST1,
+    REST2,
+    ROUND,
+    SETTINGS,
+    UPDATE_ROUNDS,
+    UPDATES,
+    WEIGHT_DECAY,
+)
+
+
+@jit_inlined
+def clips(head, memory):
+    """Whether the update waits for the norm of all gradients."""
+    return setting(head, memory, MAX_NORM) < math.inf
+
+
+@jit_inlined
+def setting(head, memory, index):
+    """A setting of the update, in float64: what follows from it is rounded once, at the end."""
+    return np.float64(memory[head[SETTINGS] + index])
+
+
+@jit_inlined
+def begin_update(head, memory):
+    """Count the update; returns Adam's corrections 1 - β₁ᵗ and 1 - β₂ᵗ."""
+    low, high = head[SETTINGS] + UPDATES, head[SETTINGS] + UPDATE_ROUNDS
+    memory[low] += 1
+    if memory[low] == ROUND:
+        memory[low] = 0
+        memory[high] += 1
+    if head[OPTIMIZER] == HEAVY_BALL or head[OPTIMIZER] == NESTEROV:
+        return 1.0, 1.0
+    t = ROUND * np.float64(memory[high]) + np.float64(memory[low])
+    beta1, beta2 = 1.0 - setting(head, memory, REST1), 1.0 - setting(head, memory, REST2)
+    return 1.0 - beta1**t, 1.0 - beta2**t
+
+
+@jit_inlined
+def update_all(head, memory, corrections):
+    """Every parameter, along gradients clipped where there is a largest norm."""
+    size, scale = head[N_PARAMETERS], 1.0
+    if clips(head, memory):
+        scale = clip_scale(norm(vector(memory, size, size)), setting(head, memory, MAX_NORM))
+    linear = head[N_LINEAR]
+    update(head, memory, 0, linear, scale, corrections)
+    update(head, memory, linear, size - linear, scale, corrections)
+
+
+@jit
+def update(head, memory, first, count, scale, corrections):
+    """The parameters from `first` on: weights and biases of one op or all, or gammas and betas.
+
+    With momentum, gammas and betas follow plain gradient descent.
+    """
+    size = head[N_PARAMETERS]
+    lr, decay = setting(head, memory, LEARNING_RATE), setting(head, memory, WEIGHT_DECAY)
+    momentum = setting(head, memory, MOMENTUM)
+    w, dw = vector(memory, first, count), vector(memory, size + first, count)
+    if head[OPTIMIZER] == HEAVY_BALL and (momentum == 0.0 or first >= head[N_LINEAR]):
+        gradient_descent_update(w, dw, lr, scale, decay, w)
+        return
+    moment = vector(memory, 2 * size + first, count)
+    if head[OPTIMIZER] == HEAVY_BALL:
+        momentum_update(w, dw, moment, lr, momentum, scale, decay, w, moment)
+    elif head[OPTIMIZER] == NESTEROV:
+        nesterov_update(w, dw, moment, lr, momentum, scale, decay, w, moment)
+    else:
+        beta1, beta2 = 1.0 - setting(head, memory, REST1), 1.0 - setting(head, memory, REST2)
+        eps, (c1, c2) = setting(head, memory, EPS), corrections
+        m, v = moment, vector(memory, 3 * size + first, count)
+        if head[OPTIMIZER] == ADAM:
+            adam_update(w, dw, m, v, lr, beta1, beta2, eps, c1, c2, scale, decay, w, m, v)
+        else:
+            adamw_update(w, dw, m, v, lr, beta1, beta2, eps, c1, c2, scale, decay, w, m, v)
