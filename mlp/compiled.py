@@ -4,18 +4,19 @@ Both take the network as `params`, a pair of arrays, so one compilation serves e
 a dtype. They check shapes, never allocate, and touch no Python object.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numba import types
 from numba.core.errors import TypingError
 from numba.extending import overload
 
 from kernels.boundary import first_out_of_range
-from kernels.jit import jit
+from kernels.jit import jit as compiled
 from kernels.simd import scratch
 from kernels.views import flat, matrix, vector, words
+from mlp.arguments import whole
 from mlp.engine import apply, run
+from mlp.layers import Array
 from mlp.plan import (
     BACKWARD,
     BATCH,
@@ -23,6 +24,7 @@ from mlp.plan import (
     COLUMNS,
     COMMAND,
     FORWARD,
+    HAS_BATCHNORM,
     HEADER,
     LOSE,
     LOSS,
@@ -38,14 +40,40 @@ from mlp.plan import (
     WIDTH_OUT,
 )
 
+if TYPE_CHECKING:
+    from mlp.network import MLP
+
+Compiled = tuple[Any, tuple[Array, Array]]
+"""A compiled function, and the arrays that it takes as the network."""
+
 BUFFER_BYTES = 131_072
 """Two buffers on the stack of half this size take the rows of a batch through all layers, as many
 rows at a time as fit."""
 
 
-def widest_layer(dtype: np.dtype) -> int:
-    """The widest layer of which one row fits a buffer."""
-    return BUFFER_BYTES // 2 // dtype.itemsize
+def jit(net: "MLP") -> Compiled:
+    """`forward` and `params`, to be called as forward(params, x, out) in compiled code.
+
+    `params` shares the network's parameters and running statistics: what it learns later is
+    seen. Raises ValueError for layers too wide for the buffers on the stack.
+    """
+    widest = BUFFER_BYTES // 2 // net.dtype.itemsize
+    if max(net._widths) > widest:
+        raise ValueError(
+            f"MLP.jit: the widest layer has {max(net._widths)} units, expected at most {widest}"
+        )
+    return forward, (net._new_state(1), net._memory)
+
+
+def jit_train_step(net: "MLP", max_rows: int) -> Compiled:
+    """`train_step` and `params`, to be called as train_step(params, x, y) in compiled code.
+
+    `params` shares the network's parameters and holds room for `max_rows` rows of its own, so
+    one `params` serves one thread at a time. Batchnorm takes the batch's statistics, for which
+    a batch needs two rows.
+    """
+    rows = whole("MLP.jit_train_step: max_rows", max_rows, low=1)
+    return train_step, (net._new_state(rows), net._memory)
 
 
 # ------------------------------------------------- dtypes and layouts, while the code compiles
@@ -67,38 +95,43 @@ def is_array(array: Any, dtypes: tuple[Any, ...], ndims: tuple[int, ...]) -> boo
     )
 
 
-def check_forward_types(memory, x, out):
-    """Refuses dtypes and layouts that compiled code would misread, at no cost at run time."""
+def checked_for_forward(memory, x, out):
+    """x and out, unless compiled code would misread their dtypes or layouts; costs no time.
+
+    Without what it returns, nothing of the caller that works on the arrays has a type.
+    """
+    return x, out
 
 
-@overload(check_forward_types)
-def _check_forward_types(memory, x, out):
+@overload(checked_for_forward)
+def _checked_for_forward(memory, x, out):
     for name, array in (("x", x), ("out", out)):
         if not is_array(array, (memory.dtype,), (1, 2)):
             raise TypingError(fault("forward", name, array, f"{memory.dtype}, 1-d or 2-d"))
     if not out.mutable:
         raise TypingError("forward: out is read-only, expected an array to write to")
-    return lambda memory, x, out: None
+    return lambda memory, x, out: (x, out)
 
 
-def check_step_types(memory, x, y):
-    """The same for a training step."""
+def checked_for_step(memory, x, y):
+    """x and y for a training step, likewise."""
+    return x, y
 
 
-@overload(check_step_types)
-def _check_step_types(memory, x, y):
+@overload(checked_for_step)
+def _checked_for_step(memory, x, y):
     if not is_array(x, (memory.dtype,), (2,)):
         raise TypingError(fault("train_step", "x", x, f"{memory.dtype}, 2-d"))
     if not is_array(y, (types.int64,), (1,)) and not is_array(y, (memory.dtype,), (2,)):
         expected = f"int64 classes, 1-d, or {memory.dtype} rows, 2-d"
         raise TypingError(fault("train_step", "y", y, expected))
-    return lambda memory, x, y: None
+    return lambda memory, x, y: (x, y)
 
 
 # ------------------------------------------------------------------------------ the functions
 
 
-@jit
+@compiled
 def forward(params, x, out):
     """The network's output for x, with running statistics in batchnorm.
 
@@ -110,7 +143,7 @@ def forward(params, x, out):
     rows at a time, so that its activations stay in the nearest cache.
     """
     state, memory = params
-    check_forward_types(memory, x, out)
+    x, out = checked_for_forward(memory, x, out)
     head = vector(state, 0, HEADER)
     ops = matrix(state, HEADER, head[N_OPS], COLUMNS)
     inputs, outputs = ops[0, WIDTH_IN], head[WIDTH_LAST]
@@ -134,7 +167,7 @@ def forward(params, x, out):
             x_op = y_op
 
 
-@jit
+@compiled
 def train_step(params, x, y):
     """Forward, loss, backward and update on one batch; returns the loss before the update.
 
@@ -144,13 +177,15 @@ def train_step(params, x, y):
     Raises ValueError, before anything changes, where shapes or classes do not fit.
     """
     state, memory = params
-    check_step_types(memory, x, y)
+    x, y = checked_for_step(memory, x, y)
     head = vector(state, 0, HEADER)
     n = x.shape[0]
     if x.shape[1] != state[HEADER + WIDTH_IN]:
         raise ValueError("train_step: x has the wrong width, expected (N, inputs of the network)")
     if n > head[CAPACITY]:
         raise ValueError("train_step: x has more rows than jit_train_step was told")
+    if n == 1 and head[HAS_BATCHNORM]:
+        raise ValueError("train_step: x has 1 row, expected at least 2 with batchnorm")
     if y.shape[0] != n:
         raise ValueError("train_step: y has another number of rows than x")
     if y.ndim == 1:

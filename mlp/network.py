@@ -10,6 +10,7 @@ from mlp import engine
 from mlp.activations import Activation, as_activations
 from mlp.arguments import as_dtype, as_generator, as_sequence, by_name, whole
 from mlp.batches import NO_LABELS, Labels, as_words, check_batch, check_labels
+from mlp.compiled import jit, jit_train_step
 from mlp.criteria import Criterion, as_criterion
 from mlp.history import History
 from mlp.inference import evaluate, predict, predict_proba
@@ -29,7 +30,10 @@ from mlp.plan import (
     KEEP,
     LOSE,
     LOSS,
+    LOSS_OF_ROWS,
     SOFTMAX_LABELS,
+    SOFTMAX_SOFT,
+    SQUARES,
     TRAINING,
     UPDATE,
     WIDTH_IN,
@@ -97,6 +101,7 @@ class MLP(UpdateSettings):
     """
 
     train_step, fit = train_step, fit
+    jit, jit_train_step = jit, jit_train_step
     predict, predict_proba, evaluate = predict, predict_proba, evaluate
     history: History | None = None
 
@@ -199,12 +204,17 @@ class MLP(UpdateSettings):
 
         Nothing changes before the memory is there: a batch too large leaves things as they were.
         """
-        state = self._plan.state(rows, self.dtype, mean_reduction=self.reduction == "mean")
+        state = self._new_state(rows)
         state[TRAINING] = training
         self._state, self._capacity = state, rows
         self._table, self._arena = rows_of(state), arena_of(state, self.dtype)
         self._rows: int | None = None  # of the last forward
         self._can_backward = self._has_gradients = False
+
+    def _new_state(self, rows: int) -> Array:
+        state = self._plan.state(rows, self.dtype, mean_reduction=self.reduction == "mean")
+        state[LOSS_OF_ROWS] = SQUARES if self.criterion.name == "mse" else SOFTMAX_SOFT
+        return state
 
     def __reduce__(self) -> Any:
         """A copy or a pickle is a network of its own, with the same memory."""

@@ -21,9 +21,9 @@ HEADER, COLUMNS = 32, 16
 # Entries of the header: what the plan fixes,
 N_OPS, ARENA, N_PARAMETERS, N_LINEAR, WIDTH_LAST, OUTPUT, D_OUTPUT = range(7)
 LOSSES, D_LOSSES, SOFTMAX, SETTINGS, MEAN_REDUCTION = range(7, 12)
-PASSING, PASSING_SIZE, OPTIMIZER, CAPACITY, WIDEST, LOSS_OF_ROWS = range(12, 18)
+PASSING, PASSING_SIZE, OPTIMIZER, CAPACITY, WIDEST, LOSS_OF_ROWS, HAS_BATCHNORM = range(12, 19)
 # and what each call sets or gets back.
-COMMAND, BATCH, LOSS, TRAINING, MISTAKES, STEPS, TOTAL = range(18, 25)
+COMMAND, BATCH, LOSS, TRAINING, MISTAKES, STEPS, TOTAL = range(19, 26)
 
 # What a command asks for: any sum of these.
 FORWARD, LOSE, BACKWARD, UPDATE = 1, 2, 4, 8
@@ -188,6 +188,7 @@ class Plan:
             row[SETTING] = setting if spec.settings else 0  # in bounds, and read by no one
             x, dx = y, dy
         header[CAPACITY] = capacity
+        header[HAS_BATCHNORM] = any(spec.kind == BATCHNORM for spec in self.specs)
         header[WIDEST] = max(max(spec.width_in, spec.width_out) for spec in self.specs)
         header[N_OPS], header[WIDTH_LAST] = len(self.specs), last.width_out
         header[N_PARAMETERS], header[N_LINEAR] = self.n_parameters, self.n_linear

@@ -94,6 +94,8 @@ class UpdateSettings:
     def momentum(self, value: float) -> None:
         self._optimizer = self._optimizer.with_momentum(value)
         self._memory[self._plan.settings_at + MOMENTUM] = value
+        if value == 0:  # without momentum there is no velocity, which a later one would follow
+            self._memory[self._plan.velocity_at :][: self._plan.n_parameters] = 0
 
     @property
     def steps(self) -> int:

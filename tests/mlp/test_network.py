@@ -363,10 +363,17 @@ def test_assigned_parameters_want_a_new_forward(rng):
             net.backward([0, 1, 2, 0, 1])
 
 
-def test_without_momentum_the_velocity_is_the_last_step(rng):
-    net = MLP(2, 3, lr=0.1)
-    net.train_step(rng.standard_normal((5, 2)), [0, 1, 2, 0, 1])
-    np.testing.assert_array_equal(net.linear_layers[0].momentum_W, -0.1 * net.linear_layers[0].dW)
+def test_without_momentum_there_is_no_velocity(rng):
+    net = MLP(2, 3, lr=0.1, momentum=0.5)
+    layer, batch = net.linear_layers[0], (rng.standard_normal((5, 2)), [0, 1, 2, 0, 1])
+    net.train_step(*batch)
+    assert layer.momentum_W.any()
+    net.momentum = 0
+    net.train_step(*batch)
+    assert not layer.momentum_W.any()
+    net.momentum = 0.5
+    net.train_step(*batch)
+    np.testing.assert_array_equal(layer.momentum_W, -0.1 * layer.dW)
 
 
 def test_two_networks_do_not_meet(rng):
