@@ -1,0 +1,58 @@
+"""backproof: a step is one call of `train_step`, or a turn of the compiled loop of `fit`."""
+
+import numba
+import numpy as np
+
+from bench.contender import Contender, UnsupportedError
+from bench.networks import Problem
+from mlp import MLP
+
+NAME = "backproof"
+LOOP_NAME = "backproof fit"
+
+
+def limit(threads: int) -> None:
+    """As many as the process started with, or fewer."""
+    numba.set_num_threads(threads)
+
+
+def build(problem: Problem) -> MLP:
+    first, *hiddens, last = problem.network.widths
+    weights, biases = iter(problem.weights), iter(problem.biases)
+    net = MLP(
+        first,
+        last,
+        hiddens,
+        problem.network.activation,
+        weight_init_fn=lambda k, m: next(weights),
+        bias_init_fn=lambda m: next(biases),
+        lr=problem.lr,
+        num_bn_layers=len(hiddens) if problem.network.batchnorm else 0,
+        dtype=problem.dtype,
+    )
+    for layer, gamma, beta in zip(net.bn_layers, problem.gammas, problem.betas, strict=True):
+        layer.gamma, layer.beta = gamma[None], beta[None]
+    return net
+
+
+def parameters(net: MLP) -> list[np.ndarray]:
+    linear, scale = net.linear_layers, net.bn_layers
+    views = [layer.W for layer in linear] + [layer.b[0] for layer in linear]
+    views += [layer.gamma[0] for layer in scale] + [layer.beta[0] for layer in scale]
+    return [np.array(view) for view in views]
+
+
+def variants(problem: Problem) -> list[Contender]:
+    net, x, labels = build(problem), problem.x, problem.labels
+    return [Contender(NAME, lambda: net.train_step(x, labels), lambda: parameters(net))]
+
+
+def loops(problem: Problem, steps: int) -> list[Contender]:
+    net, x, labels = build(problem), problem.x, problem.labels
+    if not hasattr(net, "fit"):
+        raise UnsupportedError("MLP has no fit here")
+
+    def run():
+        net.fit(x, labels, epochs=steps, batch_size=len(x), shuffle=False)
+
+    return [Contender(LOOP_NAME, run, lambda: parameters(net), steps)]
