@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kernels.jit import jit
+from kernels.jit import jit, jit_inlined
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -90,13 +90,13 @@ class Kernel:
     arguments : what the op declares of each argument, in order.
     """
 
-    def __init__(self, function):
+    def __init__(self, function, compiled=jit):
         self.__name__ = function.__name__
         self.__doc__ = function.__doc__
         self.__module__ = function.__module__
         self.__wrapped__ = function
         self.py_func = function
-        self.jitted = jit(function)
+        self.jitted = compiled(function)
         self.parameters = tuple(inspect.signature(function).parameters)
         self.arguments: tuple[Argument, ...] = ()
         self.variant: Kernel | None = None
@@ -293,6 +293,14 @@ class Kernel:
 def kernel(function) -> Kernel:
     """Compile `function` and make it safe to call from Python; an `Op` then declares it."""
     return Kernel(function)
+
+
+def kernel_in_place(function) -> Kernel:
+    """A kernel whose outputs are mostly its inputs: inlined, so that the compiler sees they are.
+
+    Arrays that overlap for all it knows make a loop that is not vectorised.
+    """
+    return Kernel(function, jit_inlined)
 
 
 # ---------------------------------------------------------------------- arrays from anything

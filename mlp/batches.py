@@ -24,7 +24,7 @@ def check_batch(where: str, x: Any, width: int, dtype: np.dtype, *, needs_varian
             f"{where} has 1 row, expected at least 2: with one sample batchnorm in "
             "training has no variance"
         )
-    return x
+    return np.asarray(x)
 
 
 def check_labels(
