@@ -2,19 +2,19 @@
 
 import numpy as np
 
-from kernels.boundary import kernel
+from kernels.boundary import kernel_inlined
 from kernels.gemm import matmul_bias, matmul_transpose_a, matmul_transpose_b
 from kernels.jit import jit_inlined
 from kernels.op import Op
 
 
-@kernel
+@kernel_inlined
 def affine_forward(x, w, b, y):
     """y = x·w + b;  x (n, k), w (k, m), b (m,), y (n, m)."""
     matmul_bias(x, w, b, y)
 
 
-@kernel
+@kernel_inlined
 def affine_backward(dy, x, w, dx, dw, db):
     """dx = dy·wᵀ (n, k);  dw = xᵀ·dy (k, m);  db = Σₙ dy (m,).
 

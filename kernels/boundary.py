@@ -295,10 +295,12 @@ def kernel(function) -> Kernel:
     return Kernel(function)
 
 
-def kernel_in_place(function) -> Kernel:
-    """A kernel whose outputs are mostly its inputs: inlined, so that the compiler sees they are.
+def kernel_inlined(function) -> Kernel:
+    """A kernel whose lines become those of the compiled code that names it (`jit_inlined`).
 
-    Arrays that overlap for all it knows make a loop that is not vectorised.
+    For those that only pass their arguments on; and for those whose outputs are mostly their
+    inputs, so that the compiler sees that they are: a loop over arrays that overlap for all it
+    knows is not vectorised.
     """
     return Kernel(function, jit_inlined)
 

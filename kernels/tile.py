@@ -3,8 +3,8 @@
 The compiler vectorises a plain loop nest, but it cannot keep a block of the result in registers
 over the whole inner dimension. The tile does: up to `TILE_ROWS` × `TILE_VECTORS` accumulators,
 one broadcast and a few fused multiply-adds for each of them a step. Its shape fills the
-vector registers and no more. Fewer rows or vectors have loops of their own, so that nothing
-is multiplied in vain.
+vector registers and no more. Fewer rows have loops of their own, so that nothing is multiplied
+in vain.
 """
 
 from collections.abc import Callable
@@ -133,27 +133,29 @@ def _tile(
             builder.append_basic_block("tile.part"),
             builder.append_basic_block("tile.done"),
         )
-        is_narrow = builder.icmp_signed("<=", columns, emit.constant(emit.lanes))
-        choice = builder.add(
-            builder.shl(rows, emit.constant(1)), builder.zext(is_narrow, emit.index)
+        # Few columns leave half of a whole tile's work out; in a lower one that is little.
+        is_narrow = builder.and_(
+            builder.icmp_signed("<=", columns, emit.constant(emit.lanes)),
+            builder.icmp_signed("==", rows, emit.constant(TILE_ROWS)),
         )
+        choice = builder.select(is_narrow, emit.constant(0), rows)
         switch = builder.switch(choice, done)
-        for count in range(1, TILE_ROWS + 1):
-            for narrow, vectors in ((0, TILE_VECTORS), (1, 1)):
-                block = builder.append_basic_block(f"tile.{count}.{vectors}")
-                switch.add_case(emit.constant(2 * count + narrow), block)
-                builder.position_at_end(block)
-                a_rows = [emit.row(a_first, a_row, i) for i in range(count)]
-                sums = emit.accumulate(a_rows, a_step, b_first, b_step, k, vectors)
-                width = emit.constant(vectors * emit.lanes)
-                with builder.if_else(builder.icmp_signed(">=", columns, width)) as (whole, edge):
-                    with whole:
-                        emit.write(sums, c_first, c_row, base, base_row)
-                        builder.branch(done)
-                    with edge:
-                        emit.keep(sums, buffer)
-                        builder.branch(part)
-                builder.unreachable()
+        shapes = [(count, TILE_VECTORS) for count in range(1, TILE_ROWS + 1)] + [(TILE_ROWS, 1)]
+        for count, vectors in shapes:
+            block = builder.append_basic_block(f"tile.{count}.{vectors}")
+            switch.add_case(emit.constant(count if vectors > 1 else 0), block)
+            builder.position_at_end(block)
+            a_rows = [emit.row(a_first, a_row, i) for i in range(count)]
+            sums = emit.accumulate(a_rows, a_step, b_first, b_step, k, vectors)
+            width = emit.constant(vectors * emit.lanes)
+            with builder.if_else(builder.icmp_signed(">=", columns, width)) as (whole, edge):
+                with whole:
+                    emit.write(sums, c_first, c_row, base, base_row)
+                    builder.branch(done)
+                with edge:
+                    emit.keep(sums, buffer)
+                    builder.branch(part)
+            builder.unreachable()
         builder.position_at_end(part)
         emit.write_part(buffer, c_first, c_row, base, base_row, rows, columns)
         builder.branch(done)

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from kernels.boundary import Hyper, kernel, kernel_in_place
+from kernels.boundary import Hyper, kernel, kernel_inlined
 from kernels.jit import jit, jit_as_written
 from kernels.op import Op
 
@@ -72,7 +72,7 @@ def clip_scale(norm_of_all, max_norm):
 # ------------------------------------------------------------ gradient descent, momentum
 
 
-@kernel_in_place
+@kernel_inlined
 def gradient_descent_update(w, dw, lr, scale, decay, w_next):
     """w_next = w - lr·g, with g = scale·dw + decay·w."""
     lr, scale, decay = w.dtype.type(lr), w.dtype.type(scale), w.dtype.type(decay)
@@ -80,7 +80,7 @@ def gradient_descent_update(w, dw, lr, scale, decay, w_next):
         w_next[i] = w[i] - lr * (scale * dw[i] + decay * w[i])
 
 
-@kernel_in_place
+@kernel_inlined
 def momentum_update(w, dw, velocity, lr, momentum, scale, decay, w_next, velocity_next):
     """velocity_next = momentum·velocity - lr·g;  w_next = w + velocity_next.
 
@@ -94,7 +94,7 @@ def momentum_update(w, dw, velocity, lr, momentum, scale, decay, w_next, velocit
         velocity_next[i] = v
 
 
-@kernel_in_place
+@kernel_inlined
 def nesterov_update(w, dw, velocity, lr, momentum, scale, decay, w_next, velocity_next):
     """velocity_next = momentum·velocity - lr·g;  w_next = w + momentum·velocity_next - lr·g.
 
@@ -123,7 +123,7 @@ def blend(old, weight, new, rest):
     return weight * old + rest * new
 
 
-@kernel_in_place
+@kernel_inlined
 def adam_update(
     w, dw, m, v, lr, beta1, beta2, eps, correction1, correction2, scale, decay,
     w_next, m_next, v_next,
@@ -147,7 +147,7 @@ def adam_update(
         m_next[i], v_next[i] = first, second
 
 
-@kernel_in_place
+@kernel_inlined
 def adamw_update(
     w, dw, m, v, lr, beta1, beta2, eps, correction1, correction2, scale, decay,
     w_next, m_next, v_next,

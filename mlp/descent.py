@@ -68,8 +68,8 @@ def update_all(head, memory, corrections):
     size, scale = head[N_PARAMETERS], 1.0
     if clips(head, memory):
         scale = clip_scale(norm(vector(memory, size, size)), setting(head, memory, MAX_NORM))
-    linear = head[N_LINEAR]
-    update(head, memory, 0, linear, scale, corrections)
+    first, linear = np.int64(0), head[N_LINEAR]
+    update(head, memory, first, linear, scale, corrections)
     update(head, memory, linear, size - linear, scale, corrections)
 
 
