@@ -296,7 +296,7 @@ def kernel(function) -> Kernel:
 
 
 def kernel_inlined(function) -> Kernel:
-    """A kernel whose lines become those of the compiled code that names it (`jit_inlined`).
+    """A kernel whose lines become those of the compiled code that names its `jitted`.
 
     For those that only pass their arguments on; and for those whose outputs are mostly their
     inputs, so that the compiler sees that they are: a loop over arrays that overlap for all it

@@ -34,6 +34,10 @@ from mlp.plan import (
     WEIGHT_DECAY,
 )
 
+# The functions themselves can be inlined, which the checked kernels around them cannot.
+gradient_descent, heavy_ball = gradient_descent_update.jitted, momentum_update.jitted
+nesterov, adam, adamw = nesterov_update.jitted, adam_update.jitted, adamw_update.jitted
+
 
 @jit_inlined
 def clips(head, memory):
@@ -84,18 +88,18 @@ def update(head, memory, first, count, scale, corrections):
     momentum = setting(head, memory, MOMENTUM)
     w, dw = vector(memory, first, count), vector(memory, size + first, count)
     if head[OPTIMIZER] == HEAVY_BALL and (momentum == 0.0 or first >= head[N_LINEAR]):
-        gradient_descent_update(w, dw, lr, scale, decay, w)
+        gradient_descent(w, dw, lr, scale, decay, w)
         return
     moment = vector(memory, 2 * size + first, count)
     if head[OPTIMIZER] == HEAVY_BALL:
-        momentum_update(w, dw, moment, lr, momentum, scale, decay, w, moment)
+        heavy_ball(w, dw, moment, lr, momentum, scale, decay, w, moment)
     elif head[OPTIMIZER] == NESTEROV:
-        nesterov_update(w, dw, moment, lr, momentum, scale, decay, w, moment)
+        nesterov(w, dw, moment, lr, momentum, scale, decay, w, moment)
     else:
         beta1, beta2 = 1.0 - setting(head, memory, REST1), 1.0 - setting(head, memory, REST2)
         eps, (c1, c2) = setting(head, memory, EPS), corrections
         m, v = moment, vector(memory, 3 * size + first, count)
         if head[OPTIMIZER] == ADAM:
-            adam_update(w, dw, m, v, lr, beta1, beta2, eps, c1, c2, scale, decay, w, m, v)
+            adam(w, dw, m, v, lr, beta1, beta2, eps, c1, c2, scale, decay, w, m, v)
         else:
-            adamw_update(w, dw, m, v, lr, beta1, beta2, eps, c1, c2, scale, decay, w, m, v)
+            adamw(w, dw, m, v, lr, beta1, beta2, eps, c1, c2, scale, decay, w, m, v)

@@ -80,6 +80,9 @@ from mlp.plan import (
     Y,
 )
 
+affine = affine_forward.jitted
+"""The function itself can be inlined, which the checked kernel around it cannot."""
+
 
 @jit
 def run(state, memory, x, y):
@@ -159,7 +162,7 @@ def apply(op, memory, arena, x, y, training):
     """One op; only batchnorm in training writes to the arena, its statistics."""
     if op[KIND] == AFFINE:
         w = matrix(memory, op[FIRST], op[WIDTH_IN], op[WIDTH_OUT])
-        affine_forward(x, w, vector(memory, op[SECOND], op[WIDTH_OUT]), y)
+        affine(x, w, vector(memory, op[SECOND], op[WIDTH_OUT]), y)
     elif op[KIND] == BATCHNORM:
         batchnorm_op_forward(op, memory, arena, x, y, training)
     elif op[KIND] == ACTIVATION:
