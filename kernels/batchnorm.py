@@ -9,7 +9,7 @@ batch with mean 1e4 keeps its variance.
 import numpy as np
 
 from kernels.boundary import Hyper, kernel
-from kernels.jit import jit, jit_as_written
+from kernels.jit import jit_as_written, jit_inlined
 from kernels.op import Op
 from kernels.simd import double_scratch
 from kernels.views import flat, vector
@@ -53,7 +53,7 @@ def batchnorm_forward(x, gamma, beta, eps, y, mean, var, rstd):
                 out[j] = (float(row[j]) - average[j]) * factor[j] + shift[j]
 
 
-@jit
+@jit_inlined
 def moments(x, first, average, variance):
     """Mean and biased variance of as many columns of x, from `first` on, as `average` has."""
     n, m = x.shape
@@ -118,7 +118,7 @@ def batchnorm_backward(dy, x, gamma, mean, rstd, dx, dgamma, dbeta):
                 dx_row[j] = float(factor[j]) * float(scale[j]) * rest
 
 
-@jit
+@jit_inlined
 def backward_sums(dy, x, mean, first, dy_sum, product_sum, residual):
     """Over the rows of the columns from `first` on: Σ dy, Σ dy·(x - mean), Σ (x - mean)."""
     n, m = x.shape

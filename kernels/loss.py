@@ -7,7 +7,7 @@ import numpy as np
 from kernels.bits import larger
 from kernels.boundary import kernel
 from kernels.elementary import exp_nonpositive, log1p_finite
-from kernels.jit import jit, jit_as_written
+from kernels.jit import jit, jit_as_written, jit_inlined
 from kernels.op import Op
 from kernels.views import flat, vector
 
@@ -21,13 +21,13 @@ def difference(a, b):
     return a - b
 
 
-@jit
+@jit_inlined
 def end_of_block(first, n, m):
     """The row after the last of the block that begins with row `first` of n × m."""
     return min(n, first + max(1, BLOCK_SIZE // max(1, m)))
 
 
-@jit
+@jit_inlined
 def subtract_peak(z, p, i):
     """p[i] = z[i] - max z[i]; returns that maximum, NaN if there is one, -inf without classes."""
     peak = -z.dtype.type(np.inf)
@@ -70,7 +70,7 @@ def softmax_cross_entropy_forward(z, labels, loss, p):
 
     z, p (n, m) logits and probabilities; labels (n,) integer classes; loss (n,).
     """
-    first = 0
+    first = np.int64(0)  # of the type that it has later: one compilation of what it is passed to
     while first < z.shape[0]:
         last = end_of_block(first, z.shape[0], z.shape[1])
         for i in range(first, last):
@@ -98,7 +98,7 @@ def softmax_cross_entropy_soft_forward(z, targets, loss, p):
     gradient is p - targets. A weight of 0 leaves its logit out, even an infinite one.
     """
     zero, one = z.dtype.type(0), z.dtype.type(1)
-    first = 0
+    first = np.int64(0)  # of the type that it has later: one compilation of what it is passed to
     while first < z.shape[0]:
         last = end_of_block(first, z.shape[0], z.shape[1])
         for i in range(first, last):

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from kernels.boundary import Hyper, kernel, kernel_inlined
-from kernels.jit import jit, jit_as_written
+from kernels.jit import jit, jit_as_written, jit_inlined
 from kernels.op import Op
 
 LEARNING_RATE = Hyper(0.01)
@@ -40,7 +40,7 @@ def sum_of_squares(values, unit):
     return total
 
 
-@jit
+@jit_inlined
 def norm(values):
     """√Σ values², in float64 whatever the dtype; no square overflows or vanishes.
 
@@ -61,7 +61,7 @@ def global_norm_forward(dw, norm_of_all):
     norm_of_all[()] = norm(dw)
 
 
-@jit
+@jit_inlined
 def clip_scale(norm_of_all, max_norm):
     """min(1, max_norm/norm): what a gradient is multiplied by so that its norm stays within
     max_norm (Pascanu et al. 2013, alg. 1). A norm that is NaN gives NaN.
