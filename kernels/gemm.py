@@ -115,13 +115,20 @@ def product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias):
     none. One stride of A and one of B is 1.
     """
     mode = SET_BIAS if bias.size > 0 else SET
-    fits = m <= THIN_COLUMNS and max(n, k) * m <= PANEL_BYTES // a.itemsize
-    if a_step == 1 and b_step == 1 and (n <= THIN_ROWS or m <= THIN_COLUMNS):
-        dot_product(a, a_row, b, b_column, c, n, k, m, bias, mode)
-    elif n <= THIN_ROWS and a_step == 1:
+    is_thin = m <= THIN_COLUMNS and max(n, k) * m <= PANEL_BYTES // a.itemsize
+    lies_well = b_step == 1 and (n <= THIN_ROWS or m <= THIN_COLUMNS)
+    if a_step == 1 and (lies_well or is_thin):
+        columns, apart = b, b_column
+        if not lies_well:
+            columns, apart = scratch(a, PANEL_BYTES), k
+            for j in range(m):
+                for p in range(k):
+                    columns[j * k + p] = b[p * b_step + j * b_column]
+        dot_product(a, a_row, columns, apart, c, n, k, m, bias, mode)
+    elif a_step == 1 and n <= THIN_ROWS:
         row_product(a, a_row, b, b_step, c, n, k, m, bias, mode)
-    elif fits:
-        thin_product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias, mode)
+    elif is_thin:
+        column_product(a, a_step, b, b_step, b_column, c, n, k, m, bias, mode)
     else:
         blocked_product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias, mode)
 
@@ -177,24 +184,18 @@ def add_scaled(factor, x, y):
 
 
 @jit_inlined
-def thin_product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias, mode):
-    """A few columns, which would leave most of the tile unused: the longer side is vectorised."""
+def column_product(a, a_step, b, b_step, b_column, c, n, k, m, bias, mode):
+    """A few columns, with columns of A in one piece: c is summed up transposed."""
     columns = scratch(a, PANEL_BYTES)
-    if a_step == 1:
-        for j in range(m):
-            for p in range(k):
-                columns[j * k + p] = b[p * b_step + j * b_column]
-        dot_product(a, a_row, columns, k, c, n, k, m, bias, mode)
-    else:
-        for j in range(m):
-            column = vector(columns, j * n, n)
-            for i in range(n):
-                column[i] = bias[j] if mode == SET_BIAS else a.dtype.type(0)
-            for p in range(k):
-                add_scaled(b[p * b_step + j * b_column], vector(a, p * a_step, n), column)
+    for j in range(m):
+        column = vector(columns, j * n, n)
         for i in range(n):
-            for j in range(m):
-                c[i * m + j] = columns[j * n + i]
+            column[i] = bias[j] if mode == SET_BIAS else a.dtype.type(0)
+        for p in range(k):
+            add_scaled(b[p * b_step + j * b_column], vector(a, p * a_step, n), column)
+    for i in range(n):
+        for j in range(m):
+            c[i * m + j] = columns[j * n + i]
 
 
 # ------------------------------------------------------------------------------- blocks
