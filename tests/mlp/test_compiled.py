@@ -80,7 +80,15 @@ def test_forward_in_a_parallel_loop(rng):
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 @pytest.mark.parametrize("kind", ["classes", "rows", "mse"])
 @pytest.mark.parametrize("optimizer", ["momentum", "adam"])
-def test_training_is_the_networks(kind, optimizer, reduction, dtype, rng):
+def test_training_is_the_networks(kind, optimizer, reduction, rng):
+    check_training(kind, optimizer, reduction, np.float64, rng)
+
+
+def test_training_in_float32(rng):
+    check_training("classes", "momentum", "mean", np.float32, rng)
+
+
+def check_training(kind, optimizer, reduction, dtype, rng):
     settings = {"optimizer": optimizer, "reduction": reduction}
     if kind == "mse":
         settings["criterion"] = "mse"
@@ -93,15 +101,10 @@ def test_training_is_the_networks(kind, optimizer, reduction, dtype, rng):
             if kind == "classes"
             else rng.dirichlet(np.ones(3), n).astype(dtype)
         )
-        loss = call_step(train_step, params, x, y)
+        loss = train_step(params, x, y)
         assert loss == pytest.approx(expected.train_step(x, y), rel=1e-12)
     np.testing.assert_array_equal(ours.params, expected.params)
     assert ours.steps == expected.steps == 3
-
-
-@numba.njit
-def call_step(function, params, x, y):
-    return function(params, x, y)
 
 
 @pytest.mark.compiled
