@@ -206,7 +206,16 @@ def test_no_epochs_are_no_steps():
 # --------------------------------------------------------------------------- interrupted
 
 
+@pytest.fixture
+def interruptible():
+    """Where the suite runs in the background, it inherits a SIGINT that is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.compiled
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_is_answered_at_a_completed_step():
     """Ctrl-C: within 0.1 s, and the network is what so many steps make of it.
 
