@@ -101,7 +101,7 @@ def matmul_transpose_b(a, b, c):
         product(flat(a), a_row, a_step, flat(b), b_step, b_column, flat(c), n, k, m, none)
 
 
-@jit_inlined
+@jit
 def strides(array):
     """Elements from row to row and from column to column."""
     return array.strides[0] // array.itemsize, array.strides[1] // array.itemsize

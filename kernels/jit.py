@@ -36,7 +36,8 @@ def jit_inlined(function):
     """Like `jit`, but for functions that compiled code calls: their lines become the caller's.
 
     A function of its own is optimised once more with each function above it, and so, level
-    upon level, is everything below. Inlined ones are compiled once, with what calls them.
+    upon level, is everything below. Inlined ones are compiled once, with what calls them; but
+    copying the lines takes Numba some time, so small ones called from many places are not.
     """
     return compiled(function, OPTIONS | {"inline": "always"})
 

@@ -17,6 +17,7 @@ from kernels.views import vector
 from mlp.plan import (
     ADAM,
     EPS,
+    FIRST_OP_SETTING,
     HEAVY_BALL,
     LEARNING_RATE,
     MAX_NORM,
@@ -42,27 +43,21 @@ nesterov, adam, adamw = nesterov_update.jitted, adam_update.jitted, adamw_update
 @jit_inlined
 def clips(head, memory):
     """Whether the update waits for the norm of all gradients."""
-    return setting(head, memory, MAX_NORM) < math.inf
-
-
-@jit_inlined
-def setting(head, memory, index):
-    """A setting of the update, in float64: what follows from it is rounded once, at the end."""
-    return np.float64(memory[head[SETTINGS] + index])
+    return memory[head[SETTINGS] + MAX_NORM] < math.inf
 
 
 @jit_inlined
 def begin_update(head, memory):
     """Count the update; returns Adam's corrections 1 - β₁ᵗ and 1 - β₂ᵗ."""
-    low, high = head[SETTINGS] + UPDATES, head[SETTINGS] + UPDATE_ROUNDS
-    memory[low] += 1
-    if memory[low] == ROUND:
-        memory[low] = 0
-        memory[high] += 1
+    settings = vector(memory, head[SETTINGS], FIRST_OP_SETTING)
+    settings[UPDATES] += 1
+    if settings[UPDATES] == ROUND:
+        settings[UPDATES] = 0
+        settings[UPDATE_ROUNDS] += 1
     if head[OPTIMIZER] == HEAVY_BALL or head[OPTIMIZER] == NESTEROV:
         return 1.0, 1.0
-    t = ROUND * np.float64(memory[high]) + np.float64(memory[low])
-    beta1, beta2 = 1.0 - setting(head, memory, REST1), 1.0 - setting(head, memory, REST2)
+    t = ROUND * np.float64(settings[UPDATE_ROUNDS]) + np.float64(settings[UPDATES])
+    beta1, beta2 = 1.0 - np.float64(settings[REST1]), 1.0 - np.float64(settings[REST2])
     return 1.0 - beta1**t, 1.0 - beta2**t
 
 
@@ -71,7 +66,8 @@ def update_all(head, memory, corrections):
     """Every parameter, along gradients clipped where there is a largest norm."""
     size, scale = head[N_PARAMETERS], 1.0
     if clips(head, memory):
-        scale = clip_scale(norm(vector(memory, size, size)), setting(head, memory, MAX_NORM))
+        max_norm = np.float64(memory[head[SETTINGS] + MAX_NORM])
+        scale = clip_scale(norm(vector(memory, size, size)), max_norm)
     first, linear = np.int64(0), head[N_LINEAR]
     update(head, memory, first, linear, scale, corrections)
     update(head, memory, linear, size - linear, scale, corrections)
@@ -84,8 +80,10 @@ def update(head, memory, first, count, scale, corrections):
     With momentum, gammas and betas follow plain gradient descent.
     """
     size = head[N_PARAMETERS]
-    lr, decay = setting(head, memory, LEARNING_RATE), setting(head, memory, WEIGHT_DECAY)
-    momentum = setting(head, memory, MOMENTUM)
+    # In float64: what follows from a setting is rounded once, at the end.
+    settings = vector(memory, head[SETTINGS], FIRST_OP_SETTING)
+    lr, decay = np.float64(settings[LEARNING_RATE]), np.float64(settings[WEIGHT_DECAY])
+    momentum = np.float64(settings[MOMENTUM])
     w, dw = vector(memory, first, count), vector(memory, size + first, count)
     if head[OPTIMIZER] == HEAVY_BALL and (momentum == 0.0 or first >= head[N_LINEAR]):
         gradient_descent(w, dw, lr, scale, decay, w)
@@ -96,8 +94,8 @@ def update(head, memory, first, count, scale, corrections):
     elif head[OPTIMIZER] == NESTEROV:
         nesterov(w, dw, moment, lr, momentum, scale, decay, w, moment)
     else:
-        beta1, beta2 = 1.0 - setting(head, memory, REST1), 1.0 - setting(head, memory, REST2)
-        eps, (c1, c2) = setting(head, memory, EPS), corrections
+        beta1, beta2 = 1.0 - np.float64(settings[REST1]), 1.0 - np.float64(settings[REST2])
+        eps, (c1, c2) = np.float64(settings[EPS]), corrections
         m, v = moment, vector(memory, 3 * size + first, count)
         if head[OPTIMIZER] == ADAM:
             adam(w, dw, m, v, lr, beta1, beta2, eps, c1, c2, scale, decay, w, m, v)
