@@ -159,6 +159,7 @@ def test_ctrl_c_on_the_process():
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
+    assert err.endswith("gradcheck: interrupted\n")
     assert "Traceback" not in err
 
 
