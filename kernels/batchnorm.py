@@ -17,7 +17,6 @@ from kernels.views import flat, vector
 EPS = Hyper(1e-8, low=0.0)
 """Added to the variance inside the root."""
 
-
 BLOCK = 256
 """Columns at a time: their sums, on the stack, stay in the first cache."""
 
@@ -31,7 +30,7 @@ def batchnorm_forward(x, gamma, beta, eps, y, mean, var, rstd):
     x, y (n, m); gamma, beta, mean, var, rstd (m,); rstd = 1/√(var + eps).
     An empty batch has mean 0 and variance 0.
     """
-    n, m = x.shape
+    m = x.shape[1]
     average, variance = double_scratch(BLOCK_BYTES), double_scratch(BLOCK_BYTES)
     factor = double_scratch(BLOCK_BYTES)
     for first in range(0, m, BLOCK):
@@ -43,14 +42,20 @@ def batchnorm_forward(x, gamma, beta, eps, y, mean, var, rstd):
             var[first + j] = variance[j]
             rstd[first + j] = scale
             factor[j] = gamma[first + j] * scale
-        shift = vector(beta, first, columns)
-        for i in range(n):
-            row, out = (
-                vector(flat(x), i * m + first, columns),
-                vector(flat(y), i * m + first, columns),
-            )
-            for j in range(columns):
-                out[j] = (float(row[j]) - average[j]) * factor[j] + shift[j]
+        centre = vector(average, 0, columns)
+        shift_and_scale(x, first, centre, factor, vector(beta, first, columns), y)
+
+
+@jit_inlined
+def shift_and_scale(x, first, centre, factor, shift, y):
+    """y = (x - centre)·factor + shift in as many columns, from `first` on, as `centre` has."""
+    n, m = x.shape
+    columns = centre.size
+    for i in range(n):
+        at = i * m + first
+        row, out = vector(flat(x), at, columns), vector(flat(y), at, columns)
+        for j in range(columns):
+            out[j] = (float(row[j]) - centre[j]) * factor[j] + shift[j]
 
 
 @jit_inlined
@@ -138,20 +143,14 @@ def backward_sums(dy, x, mean, first, dy_sum, product_sum, residual):
 @kernel
 def batchnorm_inference_forward(x, gamma, beta, mean, var, eps, y):
     """y = gamma·(x - mean)/√(var + eps) + beta, with the statistics given."""
-    n, m = x.shape
+    m = x.shape[1]
     factor = double_scratch(BLOCK_BYTES)
     for first in range(0, m, BLOCK):
         columns = min(BLOCK, m - first)
-        centre, shift = vector(mean, first, columns), vector(beta, first, columns)
         for j in range(columns):
             factor[j] = gamma[first + j] * (1.0 / np.sqrt(float(var[first + j]) + eps))
-        for i in range(n):
-            row, out = (
-                vector(flat(x), i * m + first, columns),
-                vector(flat(y), i * m + first, columns),
-            )
-            for j in range(columns):
-                out[j] = (float(row[j]) - centre[j]) * factor[j] + shift[j]
+        centre, shift = vector(mean, first, columns), vector(beta, first, columns)
+        shift_and_scale(x, first, centre, factor, shift, y)
 
 
 @kernel

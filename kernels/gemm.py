@@ -35,9 +35,11 @@ BLOCK_ROWS = 8 * TILE_ROWS
 """Rows of a block of a; with the block of b it stays in the second cache."""
 
 PANEL_BYTES = BLOCK_COLUMNS * BLOCK_BYTES
+
 SLACK_BYTES = VECTOR_BYTES
 """The last transposed square of a panel of a writes up to so much too far."""
-A_BYTES = BLOCK_ROWS * BLOCK_BYTES + SLACK_BYTES
+SCRATCH_BYTES = PANEL_BYTES + BLOCK_ROWS * BLOCK_BYTES + SLACK_BYTES
+"""On the stack: panels of a block of b, and behind them those of a block of a."""
 
 PACK_COLUMNS, PACK_ROWS = 256, 48
 """From so many columns of b on, and rows of a to share the cost, packing b pays: rows of b are
@@ -51,54 +53,21 @@ so many columns of b to share the cost."""
 @jit_inlined
 def matmul_bias(a, b, bias, c):
     """c = a @ b + bias;  a (n, k), b (k, m), bias (m,), c (n, m)."""
-    n, k, m = a.shape[0], a.shape[1], b.shape[1]
-    if n * k * m <= TINY:
-        for i in range(n):
-            for j in range(m):
-                total = bias[j]
-                for p in range(k):
-                    total += a[i, p] * b[p, j]
-                c[i, j] = total
-    else:
-        a_row, a_step = strides(a)
-        b_step, b_column = strides(b)
-        product(flat(a), a_row, a_step, flat(b), b_step, b_column, flat(c), n, k, m, bias)
+    multiply(flat(a), strides(a), flat(b), strides(b), c, a.shape[1], bias)
 
 
 @jit_inlined
 def matmul_transpose_a(a, b, c):
     """c = aᵀ @ b;  a (n, k), b (n, m), c (k, m)."""
-    n, k, m = a.shape[1], a.shape[0], b.shape[1]
-    if n * k * m <= TINY:
-        for i in range(n):
-            for j in range(m):
-                total = a.dtype.type(0)
-                for p in range(k):
-                    total += a[p, i] * b[p, j]
-                c[i, j] = total
-    else:
-        a_step, a_row = strides(a)
-        b_step, b_column = strides(b)
-        none = vector(flat(c), 0, 0)
-        product(flat(a), a_row, a_step, flat(b), b_step, b_column, flat(c), n, k, m, none)
+    step, row = strides(a)
+    multiply(flat(a), (row, step), flat(b), strides(b), c, a.shape[0], vector(flat(c), 0, 0))
 
 
 @jit_inlined
 def matmul_transpose_b(a, b, c):
     """c = a @ bᵀ;  a (n, m), b (k, m), c (n, k)."""
-    n, k, m = a.shape[0], a.shape[1], b.shape[0]
-    if n * k * m <= TINY:
-        for i in range(n):
-            for j in range(m):
-                total = a.dtype.type(0)
-                for p in range(k):
-                    total += a[i, p] * b[j, p]
-                c[i, j] = total
-    else:
-        a_row, a_step = strides(a)
-        b_column, b_step = strides(b)
-        none = vector(flat(c), 0, 0)
-        product(flat(a), a_row, a_step, flat(b), b_step, b_column, flat(c), n, k, m, none)
+    column, step = strides(b)
+    multiply(flat(a), strides(a), flat(b), (step, column), c, a.shape[1], vector(flat(c), 0, 0))
 
 
 @jit
@@ -107,20 +76,37 @@ def strides(array):
     return array.strides[0] // array.itemsize, array.strides[1] // array.itemsize
 
 
-@jit
-def product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias):
+@jit_inlined
+def multiply(a, a_strides, b, b_strides, c, k, bias):
     """c = A·B (+ bias), where A[i, p] = a[i·a_row + p·a_step], B[p, j] = b[p·b_step + j·b_column].
 
-    a, b, c are flat; A (n, k), B (k, m), c (n, m) in rows; bias (m,), or empty where there is
-    none. One stride of A and one of B is 1.
+    a, b are flat; A (n, k), B (k, m), c (n, m); bias (m,), or empty where there is none. One
+    stride of A and one of B is 1.
     """
+    (a_row, a_step), (b_step, b_column) = a_strides, b_strides
+    n, m = c.shape
+    if n * k * m <= TINY:
+        for i in range(n):
+            for j in range(m):
+                total = bias[j] if bias.size > 0 else a.dtype.type(0)
+                for p in range(k):
+                    total += a[i * a_row + p * a_step] * b[p * b_step + j * b_column]
+                c[i, j] = total
+    else:
+        product(a, a_row, a_step, b, b_step, b_column, flat(c), n, k, m, bias)
+
+
+@jit
+def product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias):
+    """The same for c in one dimension and more than TINY multiplications."""
     mode = SET_BIAS if bias.size > 0 else SET
+    panels = scratch(a, SCRATCH_BYTES)
     is_thin = m <= THIN_COLUMNS and max(n, k) * m <= PANEL_BYTES // a.itemsize
     lies_well = b_step == 1 and (n <= THIN_ROWS or m <= THIN_COLUMNS)
     if a_step == 1 and (lies_well or is_thin):
         columns, apart = b, b_column
         if not lies_well:
-            columns, apart = scratch(a, PANEL_BYTES), k
+            columns, apart = panels, k
             for j in range(m):
                 for p in range(k):
                     columns[j * k + p] = b[p * b_step + j * b_column]
@@ -128,9 +114,9 @@ def product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias):
     elif a_step == 1 and n <= THIN_ROWS:
         row_product(a, a_row, b, b_step, c, n, k, m, bias, mode)
     elif is_thin:
-        column_product(a, a_step, b, b_step, b_column, c, n, k, m, bias, mode)
+        column_product(a, a_step, b, b_step, b_column, c, n, k, m, bias, mode, panels)
     else:
-        blocked_product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias, mode)
+        blocked_product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias, mode, panels)
 
 
 # -------------------------------------------------------------------------------- thin
@@ -184,9 +170,8 @@ def add_scaled(factor, x, y):
 
 
 @jit_inlined
-def column_product(a, a_step, b, b_step, b_column, c, n, k, m, bias, mode):
-    """A few columns, with columns of A in one piece: c is summed up transposed."""
-    columns = scratch(a, PANEL_BYTES)
+def column_product(a, a_step, b, b_step, b_column, c, n, k, m, bias, mode, columns):
+    """A few columns, with columns of A in one piece: c is summed up transposed in `columns`."""
     for j in range(m):
         column = vector(columns, j * n, n)
         for i in range(n):
@@ -202,8 +187,9 @@ def column_product(a, a_step, b, b_step, b_column, c, n, k, m, bias, mode):
 
 
 @jit_inlined
-def blocked_product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias, mode):
-    b_panels, a_panels = scratch(a, PANEL_BYTES), scratch(a, A_BYTES)
+def blocked_product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias, mode, panels):
+    size = PANEL_BYTES // a.itemsize
+    b_panels, a_panels = vector(panels, 0, size), vector(panels, size, panels.size - size)
     width = TILE_BYTES // a.itemsize
     depth = BLOCK_BYTES // a.itemsize
     packs_b = b_column != 1 or (m >= PACK_COLUMNS and n >= PACK_ROWS)

@@ -129,10 +129,8 @@ def _tile(
         k, c_first, c_row, rows, columns = args[7], data(8), args[10], args[11], args[12]
         base, base_row = emit.base(c_first, c_row, data(13), args[15])
         buffer = emit.buffer()
-        part, done = (
-            builder.append_basic_block("tile.part"),
-            builder.append_basic_block("tile.done"),
-        )
+        part = builder.append_basic_block("tile.part")
+        done = builder.append_basic_block("tile.done")
         # Few columns leave half of a whole tile's work out; in a lower one that is little.
         is_narrow = builder.and_(
             builder.icmp_signed("<=", columns, emit.constant(emit.lanes)),
@@ -186,5 +184,5 @@ mode)
 
 c[c_at + i·c_row + j] (+)= Σₚ a[a_at + i·a_row + p·a_step] · b[b_at + p·b_step + j] for p < k
 (k ≥ 1), i < rows ≤ TILE_ROWS and j < columns; with `mode` ADD the sums are added to c, with
-SET they replace it, with SET_BIAS bias[bias_at + j] is added to them. Whole vectors are read
-from b even where `columns` is less: TILE_VECTORS of them, or one if `columns` fit in it."""
+SET they replace it, with SET_BIAS bias[bias_at + j] is added to them. A whole row of the tile is
+read from b even where `columns` is less."""

@@ -10,6 +10,7 @@ from kernels.op import OPS
 from mlp.layers import Array
 from mlp.optimizers import Optimizer
 from mlp.plan import (
+    HEAVY_BALL,
     LEARNING_RATE,
     MAX_NORM,
     MOMENTUM,
@@ -94,7 +95,8 @@ class UpdateSettings:
     def momentum(self, value: float) -> None:
         self._optimizer = self._optimizer.with_momentum(value)
         self._memory[self._plan.settings_at + MOMENTUM] = value
-        if value == 0:  # without momentum there is no velocity, which a later one would follow
+        if value == 0 and self._plan.optimizer == HEAVY_BALL:
+            # Without momentum there is no velocity, which a later one would follow.
             self._memory[self._plan.velocity_at :][: self._plan.n_parameters] = 0
 
     @property

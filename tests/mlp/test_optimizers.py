@@ -246,3 +246,15 @@ def test_a_refused_setting_changes_nothing():
         network(optimizer="adam").momentum = 0.5
     np.testing.assert_array_equal(net._memory, before)
     assert net.optimizer == Nesterov(0.5)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "nesterov"])
+def test_a_momentum_that_is_0_leaves_the_moments_of_others(optimizer, rng):
+    net = MLP(3, 2, optimizer=optimizer)
+    net.train_step(rng.standard_normal((5, 3)), [0, 1, 0, 1, 1])
+    before = net._memory[net._plan.velocity_at :][: net._plan.n_parameters].copy()
+    assert before.any()
+    net.momentum = 0
+    np.testing.assert_array_equal(
+        net._memory[net._plan.velocity_at :][: net._plan.n_parameters], before
+    )
