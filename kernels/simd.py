@@ -28,14 +28,13 @@ def tile_shape(features: set[str]) -> tuple[int, int, int]:
 
     rows × vectors accumulators, one row of b and one broadcast must fit the registers: 32 of
     512 bits (AVX-512), 16 of 256 (AVX2), 32 of 128 (NEON) or 16 of 128 (SSE2). A pointer to
-    each row must fit the general ones, of which x86 has 16.
+    each row must fit the general ones, of which x86 has 16. The wider the tile, the fewer loads
+    for each multiply-add.
     """
-    if "avx512f" in features:
-        return 64, 8, 3
+    if "avx512f" in features or "neon" in features:
+        return (64 if "avx512f" in features else 16), 6, 4
     if "avx2" in features and "fma" in features:
         return 32, 6, 2
-    if "neon" in features:
-        return 16, 8, 3
     return 16, 6, 2
 
 
@@ -43,6 +42,9 @@ VECTOR_BYTES, TILE_ROWS, TILE_VECTORS = tile_shape(host_features())
 
 HAS_FMA = bool({"fma", "avx512f", "neon"} & host_features())
 """Without it a fused multiply-add would be a call into the C library for every lane."""
+
+HAS_MASKS = bool({"avx512f", "avx2"} & host_features())
+"""Whether a vector can be loaded in part. Elsewhere each lane would be a branch."""
 
 TILE_BYTES = TILE_VECTORS * VECTOR_BYTES
 """Bytes of a row of the tile."""
@@ -90,13 +92,13 @@ def _double_scratch(typing_context, size):
 
 
 class VectorBuilder:
-    """Emits what explicit vectors of one dtype need."""
+    """Emits what explicit vectors of one dtype need, as wide as the registers by default."""
 
-    def __init__(self, context, builder, dtype):
+    def __init__(self, context, builder, dtype, lanes=None):
         self.builder = builder
         self.element = context.get_data_type(dtype)
         self.size = context.get_abi_sizeof(self.element)
-        self.lanes = VECTOR_BYTES // self.size
+        self.lanes = lanes or VECTOR_BYTES // self.size
         self.index = ir.IntType(64)
         self.vector = ir.VectorType(self.element, self.lanes)
 
@@ -115,6 +117,31 @@ class VectorBuilder:
 
     def store(self, value, place):
         self.builder.store(value, place).align = self.size
+
+    def first_lanes(self, count):
+        """The mask of the first `count` lanes."""
+        kind = ir.VectorType(self.index, self.lanes)
+        undefined = ir.Constant(kind, ir.Undefined)
+        one = self.builder.insert_element(undefined, count, ir.Constant(ir.IntType(32), 0))
+        counts = self.shuffle(one, undefined, [0] * self.lanes)
+        return self.builder.icmp_signed("<", ir.Constant(kind, list(range(self.lanes))), counts)
+
+    def masked(self, verb, result, arguments):
+        """Call llvm.masked.load or .store of one vector."""
+        name = f"llvm.masked.{verb}.v{self.lanes}f{8 * self.size}.p0"
+        kind = ir.FunctionType(result, [argument.type for argument in arguments])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        return self.builder.call(function, arguments)
+
+    def load_part(self, place, mask):
+        """The lanes of the mask, zeros elsewhere; nothing else is touched."""
+        zeros = ir.Constant(self.vector, [0.0] * self.lanes)
+        align = ir.Constant(ir.IntType(32), self.size)
+        return self.masked("load", self.vector, [place, align, mask, zeros])
+
+    def store_part(self, value, place, mask):
+        align = ir.Constant(ir.IntType(32), self.size)
+        self.masked("store", ir.VoidType(), [value, place, align, mask])
 
     def shuffle(self, a, b, lanes):
         order = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)
@@ -164,7 +191,7 @@ class VectorBuilder:
 
 
 @intrinsic
-def _transpose(typing_context, source, at, step, filled, target, place, target_step):
+def _transpose(typing_context, source, at, step, filled, length, target, place, target_step):
     def codegen(context, builder, signature, args):
         emit = VectorBuilder(context, builder, source.dtype)
 
@@ -173,40 +200,34 @@ def _transpose(typing_context, source, at, step, filled, target, place, target_s
             return builder.gep(array.data, [args[position + 1]])
 
         rows = emit.rows_of(data(0), args[2], emit.lanes, args[3])
-        square = [emit.load(emit.at(row, emit.constant(0))) for row in rows]
-        first = data(4)
+        places = [emit.at(row, emit.constant(0)) for row in rows]
+        if HAS_MASKS:
+            mask = emit.first_lanes(args[4])
+            square = [emit.load_part(place, mask) for place in places]
+        else:
+            square = [emit.load(place) for place in places]
+        first = data(5)
         for i, column in enumerate(emit.transposed(square)):
-            emit.store(column, emit.at(first, builder.mul(args[6], emit.constant(i))))
+            emit.store(column, emit.at(first, builder.mul(args[7], emit.constant(i))))
         return context.get_dummy_value()
 
     i = types.int64
-    return types.void(source, i, i, i, target, i, i), codegen
-
-
-def _copy_codegen(count_of):
-    def codegen(context, builder, signature, args):
-        emit = VectorBuilder(context, builder, signature.args[0].dtype)
-        vector = ir.VectorType(emit.element, count_of(emit)).as_pointer()
-
-        def place(position):
-            array = context.make_array(signature.args[position])(context, builder, args[position])
-            return builder.bitcast(builder.gep(array.data, [args[position + 1]]), vector)
-
-        emit.store(emit.load(place(0)), place(2))
-        return context.get_dummy_value()
-
-    return codegen
+    return types.void(source, i, i, i, i, target, i, i), codegen
 
 
 @intrinsic
 def _copy_row(typing_context, source, at, target, place):
-    signature = types.void(source, types.int64, target, types.int64)
-    return signature, _copy_codegen(lambda emit: TILE_VECTORS * emit.lanes)
+    def codegen(context, builder, signature, args):
+        emit = VectorBuilder(context, builder, source.dtype, TILE_BYTES // source.dtype.bitwidth * 8)
 
+        def first(position):
+            array = context.make_array(signature.args[position])(context, builder, args[position])
+            return emit.at(array.data, args[position + 1])
 
-@intrinsic
-def _copy_column(typing_context, source, at, target, place):
-    return types.void(source, types.int64, target, types.int64), _copy_codegen(lambda _: TILE_ROWS)
+        emit.store(emit.load(first(0)), first(2))
+        return context.get_dummy_value()
+
+    return types.void(source, types.int64, target, types.int64), codegen
 
 
 def _plain_copy_row(source, at, target, place):
@@ -214,16 +235,13 @@ def _plain_copy_row(source, at, target, place):
     target[place : place + count] = source[at : at + count]
 
 
-def _plain_copy_column(source, at, target, place):
-    target[place : place + TILE_ROWS] = source[at : at + TILE_ROWS]
-
-
-def _plain_transpose(source, at, step, filled, target, place, target_step):
+def _plain_transpose(source, at, step, filled, length, target, place, target_step):
     lanes = VECTOR_BYTES // source.itemsize
-    square = [source[at + min(i, filled - 1) * step :][:lanes].copy() for i in range(lanes)]
+    square = np.zeros((lanes, lanes), source.dtype)
+    for i in range(lanes):
+        square[i, :length] = source[at + min(i, filled - 1) * step :][:length]
     for j in range(lanes):
-        for i in range(lanes):
-            target[place + j * target_step + i] = square[i][j]
+        target[place + j * target_step :][:lanes] = square[:, j]
 
 
 def _plain_scratch(like, size):
@@ -244,14 +262,11 @@ double_scratch: Callable[..., Any] = (
 """double_scratch(size): the same in float64."""
 
 transpose: Callable[..., Any] = _plain_transpose if config.DISABLE_JIT else _transpose
-"""transpose(source, at, step, filled, target, place, target_step)
+"""transpose(source, at, step, filled, length, target, place, target_step)
 
 For a square of as many rows as a vector has lanes, target[place + j·target_step + i] =
-source[at + i·step + j]; rows from `filled` (≥ 1) on repeat the last one before. Columns are
-written whole and in order, each over what the one before wrote beyond target_step."""
+source[at + i·step + j]; rows from `filled` (≥ 1) on repeat the last one before, and for j from
+`length` on (only where the processor has masks, `HAS_MASKS`) zeros are written."""
 
 copy_row: Callable[..., Any] = _plain_copy_row if config.DISABLE_JIT else _copy_row
 """copy_row(source, at, target, place): as many elements as the tile has columns."""
-
-copy_column: Callable[..., Any] = _plain_copy_column if config.DISABLE_JIT else _copy_column
-"""copy_column(source, at, target, place): as many elements as the tile has rows."""

@@ -3,8 +3,8 @@
 The compiler vectorises a plain loop nest, but it cannot keep a block of the result in registers
 over the whole inner dimension. The tile does: up to `TILE_ROWS` × `TILE_VECTORS` accumulators,
 one broadcast and a few fused multiply-adds for each of them a step. Its shape fills the
-vector registers and no more. Fewer rows have loops of their own, so that nothing is multiplied
-in vain.
+vector registers and no more. Fewer rows and fewer vectors have loops of their own, so that
+nothing is multiplied in vain, and the last vector of a narrower tile is masked.
 """
 
 from collections.abc import Callable
@@ -15,16 +15,28 @@ from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from kernels.simd import TILE_ROWS, TILE_VECTORS, VectorBuilder
+from kernels.simd import HAS_MASKS, TILE_ROWS, TILE_VECTORS, VECTOR_BYTES, VectorBuilder
 
-ADD, SET, SET_BIAS = range(3)
-"""What becomes of the sums: added to c, written, or written with the bias added."""
+SET, SET_BIAS, ADD = range(3)
+"""What the sums are added to: nothing, a bias for each column, or c."""
+
+CACHE_LINE = 64
+"""Bytes."""
+
+PREFETCH_DEPTH = 128
+"""From so long sums on c is fetched meanwhile: shorter ones leave no time for it."""
+
+MASKS_ARE_FREE = VECTOR_BYTES == 64
+"""AVX-512 masks a vector at no cost; elsewhere a whole tile has a loop without masks."""
 
 
 class TileBuilder(VectorBuilder):
-    """Emits the tile for one number of rows and of vectors."""
+    """Emits the tile for one number of rows and of vectors.
 
-    def accumulate(self, a_rows, a_step, b, b_step, k, vectors):
+    `mask` tells the lanes of the last vector that count; None means all.
+    """
+
+    def accumulate(self, a_rows, a_step, b, b_step, k, vectors, mask):
         """The sums over p = 0…k-1 (k ≥ 1), as rows × vectors."""
         builder, before = self.builder, self.builder.basic_block
         loop, after = builder.append_basic_block("tile"), builder.append_basic_block("tile.end")
@@ -34,7 +46,8 @@ class TileBuilder(VectorBuilder):
         p.add_incoming(self.constant(0), before)
         sums = [[builder.phi(self.vector) for _ in range(vectors)] for _ in a_rows]
         b_row = builder.gep(b, [builder.mul(p, b_step)])
-        columns = [self.load(self.at(b_row, self.constant(j * self.lanes))) for j in range(vectors)]
+        # Without masks whoever calls has filled the last vector up.
+        columns = self.load_row(b_row, vectors, mask if HAS_MASKS else None)
         offset = builder.mul(p, a_step)
         added = []
         for row, row_sums in zip(a_rows, sums, strict=True):
@@ -56,40 +69,47 @@ class TileBuilder(VectorBuilder):
         builder.position_at_end(after)
         return added
 
-    def write(self, sums, c, c_row, base, base_row):
-        """c = base + sums, whole vectors of it."""
+    def load_row(self, first, vectors, mask):
+        places = [self.at(first, self.constant(j * self.lanes)) for j in range(vectors)]
+        row = [self.load(place) for place in places[:-1]]
+        last = self.load(places[-1]) if mask is None else self.load_part(places[-1], mask)
+        return [*row, last]
+
+    def store_row(self, values, first, mask):
+        places = [self.at(first, self.constant(j * self.lanes)) for j in range(len(values))]
+        for value, place in zip(values[:-1], places[:-1], strict=True):
+            self.store(value, place)
+        if mask is None:
+            self.store(values[-1], places[-1])
+        else:
+            self.store_part(values[-1], places[-1], mask)
+
+    def write(self, sums, c, c_row, base, base_row, mask, epilogue):
+        """c = max(floor, keep·base + scale·sums), where `epilogue` is (keep, scale, floor)."""
+        keep, scale, floor = map(self.broadcast, epilogue)
         for i, row_sums in enumerate(sums):
-            row, row_base = self.row(c, c_row, i), self.row(base, base_row, i)
-            for j, total in enumerate(row_sums):
-                offset = self.constant(j * self.lanes)
-                value = self.builder.fadd(self.load(self.at(row_base, offset)), total)
-                self.store(value, self.at(row, offset))
+            base_values = self.load_row(self.row(base, base_row, i), len(row_sums), mask)
+            values = []
+            for before, total in zip(base_values, row_sums, strict=True):
+                value = self.multiply_add(scale, total, self.builder.fmul(keep, before))
+                # NaN stays: the floor is not above it. The processor has one instruction for this.
+                is_below = self.builder.fcmp_ordered(">", floor, value)
+                values.append(self.builder.select(is_below, floor, value))
+            self.store_row(values, self.row(c, c_row, i), mask)
 
-    def keep(self, sums, buffer):
-        """Leave the sums in the buffer, whose rows are as wide as the tile."""
-        for i, row_sums in enumerate(sums):
-            for j, total in enumerate(row_sums):
-                place = (i * TILE_VECTORS + j) * self.lanes
-                self.store(total, self.at(buffer, self.constant(place)))
-
-    def write_part(self, buffer, c, c_row, base, base_row, rows, columns):
-        """c = base + buffer, entry by entry."""
-        builder, width = self.builder, self.constant(TILE_VECTORS * self.lanes)
-        with cgutils.for_range(builder, rows) as i, cgutils.for_range(builder, columns) as j:
-
-            def place(first, stride):
-                return builder.gep(first, [builder.add(builder.mul(i.index, stride), j.index)])
-
-            total = builder.load(place(buffer, width))
-            before = builder.load(place(base, base_row))
-            builder.store(builder.fadd(before, total), place(c, c_row))
-
-    def buffer(self):
-        """Room on the stack for the sums."""
-        size = TILE_ROWS * TILE_VECTORS * self.lanes
-        with self.builder.goto_entry_block():
-            memory = self.builder.alloca(ir.ArrayType(self.element, size))
-        return self.builder.bitcast(memory, self.element.as_pointer())
+    def prefetch(self, c, c_row, rows, vectors):
+        """Fetch the block of c while the sums are made: nothing else foretells where it lies."""
+        place = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [place] + [ir.IntType(32)] * 3)
+        fetch = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
+        to_write, keep_near, data = (ir.Constant(ir.IntType(32), value) for value in (1, 3, 1))
+        for i in range(rows):
+            for j in range(0, vectors * self.lanes * self.size, CACHE_LINE):
+                line = self.builder.gep(
+                    self.row(c, c_row, i), [self.constant(j // self.size)]
+                )
+                line = self.builder.bitcast(line, place)
+                self.builder.call(fetch, [line, to_write, keep_near, data])
 
     def row(self, pointer, stride, i):
         return self.builder.gep(pointer, [self.builder.mul(stride, self.constant(i))])
@@ -113,10 +133,19 @@ class TileBuilder(VectorBuilder):
         return builder.select(is_add, c, first), row
 
 
+def shapes():
+    """Rows, vectors and whether all lanes count, for each loop of the tile."""
+    for rows in range(1, TILE_ROWS + 1):
+        for vectors in range(1, TILE_VECTORS + 1):
+            yield rows, vectors, False
+        if not MASKS_ARE_FREE:
+            yield rows, TILE_VECTORS, True
+
+
 @intrinsic
 def _tile(
     typing_context, a, a_at, a_row, a_step, b, b_at, b_step, k, c, c_at, c_row, rows, columns,
-    bias, bias_at, mode,
+    bias, bias_at, mode, keep, scale, floor,
 ):  # fmt: skip
     def codegen(context, builder, signature, args):
         emit = TileBuilder(context, builder, a.dtype)
@@ -128,61 +157,59 @@ def _tile(
         a_first, a_row, a_step, b_first, b_step = data(0), args[2], args[3], data(4), args[6]
         k, c_first, c_row, rows, columns = args[7], data(8), args[10], args[11], args[12]
         base, base_row = emit.base(c_first, c_row, data(13), args[15])
-        buffer = emit.buffer()
-        part = builder.append_basic_block("tile.part")
-        done = builder.append_basic_block("tile.done")
-        # Few columns leave half of a whole tile's work out; in a lower one that is little.
-        is_narrow = builder.and_(
-            builder.icmp_signed("<=", columns, emit.constant(emit.lanes)),
-            builder.icmp_signed("==", rows, emit.constant(TILE_ROWS)),
+        lanes, whole_width = emit.constant(emit.lanes), emit.constant(TILE_VECTORS * emit.lanes)
+        vectors_before = builder.sdiv(builder.sub(columns, emit.constant(1)), lanes)
+        mask = emit.first_lanes(builder.sub(columns, builder.mul(vectors_before, lanes)))
+        # One number for each loop: rows, and the vectors before the last; one more, if whole.
+        choice = builder.add(
+            builder.mul(rows, emit.constant(TILE_VECTORS + 1)), vectors_before
         )
-        choice = builder.select(is_narrow, emit.constant(0), rows)
+        if not MASKS_ARE_FREE:
+            is_whole = builder.icmp_signed("==", columns, whole_width)
+            choice = builder.add(choice, builder.zext(is_whole, emit.index))
+        is_long = builder.icmp_signed(">=", k, emit.constant(PREFETCH_DEPTH))
+        done = builder.append_basic_block("tile.done")
         switch = builder.switch(choice, done)
-        shapes = [(count, TILE_VECTORS) for count in range(1, TILE_ROWS + 1)] + [(TILE_ROWS, 1)]
-        for count, vectors in shapes:
+        for count, vectors, is_whole in shapes():
             block = builder.append_basic_block(f"tile.{count}.{vectors}")
-            switch.add_case(emit.constant(count if vectors > 1 else 0), block)
+            number = count * (TILE_VECTORS + 1) + vectors - 1 + is_whole
+            switch.add_case(emit.constant(number), block)
             builder.position_at_end(block)
             a_rows = [emit.row(a_first, a_row, i) for i in range(count)]
-            sums = emit.accumulate(a_rows, a_step, b_first, b_step, k, vectors)
-            width = emit.constant(vectors * emit.lanes)
-            with builder.if_else(builder.icmp_signed(">=", columns, width)) as (whole, edge):
-                with whole:
-                    emit.write(sums, c_first, c_row, base, base_row)
-                    builder.branch(done)
-                with edge:
-                    emit.keep(sums, buffer)
-                    builder.branch(part)
-            builder.unreachable()
-        builder.position_at_end(part)
-        emit.write_part(buffer, c_first, c_row, base, base_row, rows, columns)
-        builder.branch(done)
+            its_mask = None if is_whole else mask
+            with builder.if_then(is_long):
+                emit.prefetch(c_first, c_row, count, vectors)
+            sums = emit.accumulate(a_rows, a_step, b_first, b_step, k, vectors, its_mask)
+            emit.write(sums, c_first, c_row, base, base_row, its_mask, args[16:])
+            builder.branch(done)
         builder.position_at_end(done)
         return context.get_dummy_value()
 
-    i = types.int64
-    return types.void(a, i, i, i, b, i, i, i, c, i, i, i, i, bias, i, i), codegen
+    i, number = types.int64, a.dtype
+    arguments = (a, i, i, i, b, i, i, i, c, i, i, i, i, bias, i, i, number, number, number)
+    return types.void(*arguments), codegen
 
 
 def _plain_tile(
-    a, a_at, a_row, a_step, b, b_at, b_step, k, c, c_at, c_row, rows, columns, bias, bias_at, mode
-):
+    a, a_at, a_row, a_step, b, b_at, b_step, k, c, c_at, c_row, rows, columns, bias, bias_at, mode,
+    keep, scale, floor,
+):  # fmt: skip
     for i in range(rows):
         for j in range(columns):
             at = c_at + i * c_row + j
-            total = c[at] if mode == ADD else a.dtype.type(0)
-            if mode == SET_BIAS:
-                total += bias[bias_at + j]
+            total = a.dtype.type(0)
             for p in range(k):
                 total += a[a_at + i * a_row + p * a_step] * b[b_at + p * b_step + j]
-            c[at] = total
+            before = (a.dtype.type(0), bias[bias_at + j] if mode == SET_BIAS else 0, c[at])[mode]
+            value = keep * before + scale * total
+            c[at] = floor if floor > value else value
 
 
 tile: Callable[..., Any] = _plain_tile if config.DISABLE_JIT else _tile
 """tile(a, a_at, a_row, a_step, b, b_at, b_step, k, c, c_at, c_row, rows, columns, bias, bias_at,
-mode)
+mode, keep, scale, floor)
 
-c[c_at + i·c_row + j] (+)= Σₚ a[a_at + i·a_row + p·a_step] · b[b_at + p·b_step + j] for p < k
-(k ≥ 1), i < rows ≤ TILE_ROWS and j < columns; with `mode` ADD the sums are added to c, with
-SET they replace it, with SET_BIAS bias[bias_at + j] is added to them. A whole row of the tile is
-read from b even where `columns` is less."""
+c[c_at + i·c_row + j] = max(floor, keep·before + scale·Σₚ a[a_at + i·a_row + p·a_step] ·
+b[b_at + p·b_step + j]) for p < k (k ≥ 1), i < rows ≤ TILE_ROWS and j < columns ≤ those of the
+tile. `before` is 0 with `mode` SET, bias[bias_at + j] with SET_BIAS, c itself with ADD. Where the
+processor has no masks (`HAS_MASKS`), whole vectors are read from b, past its last column."""

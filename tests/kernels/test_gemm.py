@@ -10,16 +10,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels.gemm import (
-    BLOCK_COLUMNS,
+    BLOCK_BYTES,
+    BLOCK_DEPTH,
     BLOCK_ROWS,
     PACK_COLUMNS,
     matmul_bias,
+    matmul_bias_floor,
     matmul_transpose_a,
+    matmul_transpose_a_onto,
     matmul_transpose_b,
 )
 from kernels.jit import OPTIONS
-from kernels.simd import TILE_BYTES, TILE_ROWS, TILE_VECTORS, VECTOR_BYTES, tile_shape, transpose
-from kernels.tile import SET, tile
+from kernels.simd import (
+    HAS_MASKS,
+    TILE_BYTES,
+    TILE_ROWS,
+    TILE_VECTORS,
+    VECTOR_BYTES,
+    tile_shape,
+    transpose,
+)
+from kernels.tile import MASKS_ARE_FREE, SET, tile
 from tests.conftest import COMPILED
 
 
@@ -30,14 +41,22 @@ def check_product(n, k, m, dtype, seed=0):
     bias = rng.standard_normal(m).astype(dtype)
     dy = rng.standard_normal((n, m)).astype(dtype)
     wide_a, wide_b, wide_dy = (array.astype(np.float64) for array in (a, b, dy))
-    for form, arguments, expected, magnitude, terms in (
-        (matmul_bias, (a, b, bias), wide_a @ wide_b + bias, abs(wide_a) @ abs(wide_b), k),
-        (matmul_transpose_a, (a, dy), wide_a.T @ wide_dy, abs(wide_a.T) @ abs(wide_dy), n),
-        (matmul_transpose_b, (dy, b), wide_dy @ wide_b.T, abs(wide_dy) @ abs(wide_b.T), m),
+    start = rng.standard_normal((k, m)).astype(dtype)
+    y, dw = wide_a @ wide_b + bias, wide_a.T @ wide_dy
+    size_y, size_dw = abs(wide_a) @ abs(wide_b), abs(wide_a.T) @ abs(wide_dy)
+    floor = 0.25
+    for form, before, arguments, expected, magnitude, terms in (
+        (matmul_bias, None, (a, b, bias), y, size_y, k),
+        (matmul_bias_floor, None, (a, b, bias, floor), np.maximum(y, floor), size_y, k),
+        (matmul_transpose_a, None, (a, dy), dw, size_dw, n),
+        (matmul_transpose_a_onto, start, (a, dy, 0.5, -2.0), start / 2 - 2 * dw, 2 * size_dw, n),
+        (matmul_transpose_b, None, (dy, b), wide_dy @ wide_b.T, abs(wide_dy) @ abs(wide_b.T), m),
     ):
         margin = 8
         buffer = np.full(expected.size + 2 * margin, np.nan, dtype)
         out = buffer[margin : expected.size + margin].reshape(expected.shape)
+        if before is not None:
+            out[:] = before
         form(*arguments, out)
         # Higham 2002, section 3.5: |error| <= n·u·Σ|a||b|, and 1e-16 for float64 itself.
         allowed = (terms + 2) * np.finfo(dtype).eps * (magnitude + abs(expected)) + 1e-300
@@ -58,7 +77,7 @@ def test_any_small_shape(n, k, m, is_single, seed):
 @pytest.mark.compiled
 @pytest.mark.parametrize("n", [1, TILE_ROWS - 1, TILE_ROWS, BLOCK_ROWS + 1, 200])
 @pytest.mark.parametrize("k", [1, 127, 129, 257, 300])
-@pytest.mark.parametrize("m", [1, 15, 17, BLOCK_COLUMNS - 1, BLOCK_COLUMNS + 1, PACK_COLUMNS + 37])
+@pytest.mark.parametrize("m", [1, 15, 17, BLOCK_BYTES // 8 + 1, BLOCK_BYTES // 4 - 1, PACK_COLUMNS + 37])
 def test_shapes_at_the_borders_of_blocks(n, k, m, dtype):
     check_product(n, k, m, dtype)
 
@@ -98,8 +117,9 @@ def test_threads_have_their_own_panels():
 
 def test_blocks_hold_whole_tiles():
     """Else the last panel of a block would be packed beyond the memory for panels."""
-    for itemsize in (4, 8):
-        assert BLOCK_COLUMNS % (TILE_BYTES // itemsize) == 0
+    assert BLOCK_BYTES % TILE_BYTES == 0
+    # Turned squares of b reach so far beyond the panels, into what a is packed to later.
+    assert BLOCK_DEPTH * BLOCK_ROWS * 8 >= VECTOR_BYTES * TILE_BYTES
 
 
 def test_the_tile_fits_the_registers():
@@ -120,13 +140,17 @@ def test_the_tile_keeps_its_sums_in_registers():
     @numba.njit(**OPTIONS)
     def one(a, b, c, k):
         width = TILE_BYTES // 4
-        tile(a, 0, 1, TILE_ROWS, b, 0, width, k, c, 0, width, TILE_ROWS, width, c, 0, SET)
+        one, lowest = np.float32(1), np.float32(-np.inf)
+        tile(
+            a, 0, 1, TILE_ROWS, b, 0, width, k, c, 0, width, TILE_ROWS, width, c, 0, SET,
+            one, one, lowest,
+        )  # fmt: skip
 
     one(np.ones(64, np.float32), np.ones(64, np.float32), np.ones(4096, np.float32), 1)
     (assembly,) = one.inspect_asm().values()
     blocks = re.split(r"\n\.LBB\w+:", assembly)
     loops = [block for block in blocks if block.count("vfmadd") == TILE_ROWS * TILE_VECTORS]
-    assert len(loops) == 1
+    assert len(loops) == (1 if MASKS_ARE_FREE else 2)
     body = loops[0].split("vfmadd")[1:-1]
     assert not any("(%rsp)" in line or "(%rbp)" in line for line in body)
 
@@ -136,12 +160,14 @@ def test_a_square_is_transposed_and_its_missing_rows_repeat(dtype):
     source = np.arange(lanes * (lanes + 3), dtype=dtype).reshape(lanes, lanes + 3)
 
     @numba.njit
-    def run(source, filled, target):
-        transpose(source, 2, lanes + 3, filled, target, 1, lanes + 1)
+    def run(source, filled, length, target):
+        transpose(source, 2, lanes + 3, filled, length, target, 1, lanes + 1)
 
     for filled in (1, lanes - 1, lanes):
-        target = np.full(lanes * (lanes + 1) + 1, np.nan, dtype)
-        run(source.reshape(-1), filled, target)
-        rows = np.minimum(np.arange(lanes), filled - 1)
-        expected = source[rows, 2 : lanes + 2].T
-        np.testing.assert_array_equal(target[1:].reshape(lanes, lanes + 1)[:, :lanes], expected)
+        for length in (1, lanes - 1, lanes) if HAS_MASKS else (lanes,):
+            target = np.full(lanes * (lanes + 1) + 1, np.nan, dtype)
+            run(source.reshape(-1), filled, length, target)
+            rows = np.minimum(np.arange(lanes), filled - 1)
+            expected = source[rows, 2 : lanes + 2].T.copy()
+            expected[length:] = 0
+            np.testing.assert_array_equal(target[1:].reshape(lanes, lanes + 1)[:, :lanes], expected)
