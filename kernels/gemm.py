@@ -68,7 +68,9 @@ def matmul_bias(a, b, bias, c):
 def matmul_bias_floor(a, b, bias, floor, c):
     """c = max(floor, a @ b + bias): with a floor of 0 that is relu, with -inf nothing."""
     ends = c.dtype.type(1), c.dtype.type(1), c.dtype.type(floor)
-    multiply(flat(a), strides(a), flat(b), strides(b), c, a.shape[1], bias, np.int64(SET_BIAS), ends)
+    multiply(
+        flat(a), strides(a), flat(b), strides(b), c, a.shape[1], bias, np.int64(SET_BIAS), ends
+    )
 
 
 @jit_inlined

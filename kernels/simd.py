@@ -218,7 +218,9 @@ def _transpose(typing_context, source, at, step, filled, length, target, place, 
 @intrinsic
 def _copy_row(typing_context, source, at, target, place):
     def codegen(context, builder, signature, args):
-        emit = VectorBuilder(context, builder, source.dtype, TILE_BYTES // source.dtype.bitwidth * 8)
+        emit = VectorBuilder(
+            context, builder, source.dtype, 8 * TILE_BYTES // source.dtype.bitwidth
+        )
 
         def first(position):
             array = context.make_array(signature.args[position])(context, builder, args[position])

@@ -105,9 +105,7 @@ class TileBuilder(VectorBuilder):
         to_write, keep_near, data = (ir.Constant(ir.IntType(32), value) for value in (1, 3, 1))
         for i in range(rows):
             for j in range(0, vectors * self.lanes * self.size, CACHE_LINE):
-                line = self.builder.gep(
-                    self.row(c, c_row, i), [self.constant(j // self.size)]
-                )
+                line = self.builder.gep(self.row(c, c_row, i), [self.constant(j // self.size)])
                 line = self.builder.bitcast(line, place)
                 self.builder.call(fetch, [line, to_write, keep_near, data])
 
@@ -161,9 +159,7 @@ def _tile(
         vectors_before = builder.sdiv(builder.sub(columns, emit.constant(1)), lanes)
         mask = emit.first_lanes(builder.sub(columns, builder.mul(vectors_before, lanes)))
         # One number for each loop: rows, and the vectors before the last; one more, if whole.
-        choice = builder.add(
-            builder.mul(rows, emit.constant(TILE_VECTORS + 1)), vectors_before
-        )
+        choice = builder.add(builder.mul(rows, emit.constant(TILE_VECTORS + 1)), vectors_before)
         if not MASKS_ARE_FREE:
             is_whole = builder.icmp_signed("==", columns, whole_width)
             choice = builder.add(choice, builder.zext(is_whole, emit.index))

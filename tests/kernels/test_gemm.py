@@ -30,7 +30,7 @@ from kernels.simd import (
     tile_shape,
     transpose,
 )
-from kernels.tile import MASKS_ARE_FREE, SET, tile
+from kernels.tile import SET, tile
 from tests.conftest import COMPILED
 
 
@@ -77,7 +77,9 @@ def test_any_small_shape(n, k, m, is_single, seed):
 @pytest.mark.compiled
 @pytest.mark.parametrize("n", [1, TILE_ROWS - 1, TILE_ROWS, BLOCK_ROWS + 1, 200])
 @pytest.mark.parametrize("k", [1, 127, 129, 257, 300])
-@pytest.mark.parametrize("m", [1, 15, 17, BLOCK_BYTES // 8 + 1, BLOCK_BYTES // 4 - 1, PACK_COLUMNS + 37])
+@pytest.mark.parametrize(
+    "m", [1, 15, 17, BLOCK_BYTES // 8 + 1, BLOCK_BYTES // 4 - 1, PACK_COLUMNS + 37]
+)
 def test_shapes_at_the_borders_of_blocks(n, k, m, dtype):
     check_product(n, k, m, dtype)
 
@@ -150,7 +152,7 @@ def test_the_tile_keeps_its_sums_in_registers():
     (assembly,) = one.inspect_asm().values()
     blocks = re.split(r"\n\.LBB\w+:", assembly)
     loops = [block for block in blocks if block.count("vfmadd") == TILE_ROWS * TILE_VECTORS]
-    assert len(loops) == (1 if MASKS_ARE_FREE else 2)
+    assert len(loops) == 1
     body = loops[0].split("vfmadd")[1:-1]
     assert not any("(%rsp)" in line or "(%rbp)" in line for line in body)
 
