@@ -8,6 +8,7 @@ from bench.progress import say
 from bench.rows import OURS, Row
 from bench.timing import Budget, interleave, timed
 from kernels.gemm import matmul_bias, matmul_transpose_a, matmul_transpose_b
+from kernels.share import ALONE
 
 SIZES = (
     1, 2, 3, 4, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 127, 128, 129, 255, 256, 257,
@@ -27,8 +28,8 @@ def calls(form: str, a, b, bias, ours, numpys) -> tuple[Callable, Callable]:
     if form == "a·b":
         return lambda: matmul_bias(a, b, bias, ours), lambda: np.matmul(a, b, out=numpys)
     if form == "aᵀ·b":
-        return lambda: matmul_transpose_a(a, b, ours), lambda: np.matmul(a.T, b, out=numpys)
-    return lambda: matmul_transpose_b(a, b, ours), lambda: np.matmul(a, b.T, out=numpys)
+        return lambda: matmul_transpose_a(a, b, ours, ALONE), lambda: np.matmul(a.T, b, out=numpys)
+    return lambda: matmul_transpose_b(a, b, ours, ALONE), lambda: np.matmul(a, b.T, out=numpys)
 
 
 def row(form: str, dtype: str, size: int, budget: Budget) -> Row:

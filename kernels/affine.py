@@ -6,6 +6,7 @@ from kernels.boundary import kernel_inlined
 from kernels.gemm import matmul_bias, matmul_transpose_a, matmul_transpose_b
 from kernels.jit import jit_inlined
 from kernels.op import Op
+from kernels.share import ALONE, LINE_ENTRIES, share
 
 
 @kernel_inlined
@@ -20,24 +21,19 @@ def affine_backward(dy, x, w, dx, dw, db):
 
     From dL = Σ dy·(dx·w + x·dw + db): each gradient is what its differential multiplies.
     """
-    affine_input_backward(dy, w, dx)
-    affine_parameters_backward(dy, x, dw, db)
+    matmul_transpose_b(dy, w, dx, ALONE)
+    matmul_transpose_a(x, dy, dw, ALONE)
+    affine_bias_backward(dy, db, ALONE)
 
 
 @jit_inlined
-def affine_input_backward(dy, w, dx):
-    """dx = dy·wᵀ."""
-    matmul_transpose_b(dy, w, dx)
-
-
-@jit_inlined
-def affine_parameters_backward(dy, x, dw, db):
-    """dw = xᵀ·dy;  db = Σₙ dy."""
-    matmul_transpose_a(x, dy, dw)
-    for j in range(dy.shape[1]):
+def affine_bias_backward(dy, db, team):
+    """db = Σₙ dy."""
+    first, end = share(db.size, LINE_ENTRIES, team)
+    for j in range(first, end):
         db[j] = 0
     for i in range(dy.shape[0]):
-        for j in range(dy.shape[1]):
+        for j in range(first, end):
             db[j] += dy[i, j]
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from kernels.dots import DOT_COLUMNS, dots
 from kernels.jit import jit, jit_inlined
+from kernels.share import ALONE, share
 from kernels.simd import (
     HAS_MASKS,
     TILE_BYTES,
@@ -61,47 +62,42 @@ farther, for so many columns of b to share the cost."""
 @jit_inlined
 def matmul_bias(a, b, bias, c):
     """c = a @ b + bias;  a (n, k), b (k, m), bias (m,), c (n, m)."""
-    matmul_bias_floor(a, b, bias, -np.inf, c)
+    matmul_bias_floor(a, b, bias, -np.inf, c, ALONE)
 
 
 @jit_inlined
-def matmul_bias_floor(a, b, bias, floor, c):
+def matmul_bias_floor(a, b, bias, floor, c, team):
     """c = max(floor, a @ b + bias): with a floor of 0 that is relu, with -inf nothing."""
     ends = c.dtype.type(1), c.dtype.type(1), c.dtype.type(floor)
-    multiply(
-        flat(a), strides(a), flat(b), strides(b), c, a.shape[1], bias, np.int64(SET_BIAS), ends
-    )
+    multiply(a, strides(a), b, strides(b), c, a.shape[1], bias, SET_BIAS, ends, team)
 
 
 @jit_inlined
-def matmul_transpose_a(a, b, c):
+def matmul_transpose_a(a, b, c, team):
     """c = aᵀ @ b;  a (n, k), b (n, m), c (k, m)."""
     step, row = strides(a)
-    multiply(
-        flat(a), (row, step), flat(b), strides(b), c, a.shape[0], vector(flat(c), 0, 0),
-        np.int64(SET), plain(c),
-    )  # fmt: skip
+    multiply(a, (row, step), b, strides(b), c, a.shape[0], nothing(c), SET, plain(c), team)
 
 
 @jit_inlined
-def matmul_transpose_a_onto(a, b, keep, scale, c):
+def matmul_transpose_a_onto(a, b, keep, scale, c, team):
     """c = keep·c + scale·(aᵀ @ b), likewise."""
     step, row = strides(a)
-    kind = c.dtype.type
-    multiply(
-        flat(a), (row, step), flat(b), strides(b), c, a.shape[0], vector(flat(c), 0, 0),
-        np.int64(ADD), (kind(keep), kind(scale), kind(-np.inf)),
-    )  # fmt: skip
+    ends = c.dtype.type(keep), c.dtype.type(scale), c.dtype.type(-np.inf)
+    multiply(a, (row, step), b, strides(b), c, a.shape[0], nothing(c), ADD, ends, team)
 
 
 @jit_inlined
-def matmul_transpose_b(a, b, c):
+def matmul_transpose_b(a, b, c, team):
     """c = a @ bᵀ;  a (n, m), b (k, m), c (n, k)."""
     column, step = strides(b)
-    multiply(
-        flat(a), strides(a), flat(b), (step, column), c, a.shape[1], vector(flat(c), 0, 0),
-        np.int64(SET), plain(c),
-    )  # fmt: skip
+    multiply(a, strides(a), b, (step, column), c, a.shape[1], nothing(c), SET, plain(c), team)
+
+
+@jit_inlined
+def nothing(c):
+    """No bias."""
+    return vector(flat(c), 0, 0)
 
 
 @jit_inlined
@@ -118,86 +114,120 @@ def strides(array):
 
 
 @jit_inlined
-def multiply(a, a_strides, b, b_strides, c, k, bias, mode, ends):
+def multiply(a, a_strides, b, b_strides, c, k, bias, mode, ends, team):
     """c = max(floor, keep·before + scale·A·B), where A[i, p] = a[i·a_row + p·a_step] and
-    B[p, j] = b[p·b_step + j·b_column].
+    B[p, j] = b[p·b_step + j·b_column] of the flat a and b.
 
-    a, b are flat; A (n, k), B (k, m), c (n, m); bias (m,), or empty where there is none. One
-    stride of A and one of B is 1. `mode` says what `before` is; `ends` is (keep, scale, floor).
+    A (n, k), B (k, m), c (n, m); bias (m,). One stride of A and one of B is 1. `mode` says what
+    `before` is; `ends` is (keep, scale, floor).
     """
-    (a_row, a_step), (b_step, b_column) = a_strides, b_strides
-    n, m = c.shape
+    # Numbers of one type, not constants, so that one compilation serves all.
+    mode, team = np.int64(mode), (np.int64(team[0]), np.int64(team[1]))
+    a, b, c, (n, m) = flat(a), flat(b), flat(c), c.shape
     if n * k * m <= TINY:
-        for i in range(n):
-            for j in range(m):
-                total = a.dtype.type(0)
-                for p in range(k):
-                    total += a[i * a_row + p * a_step] * b[p * b_step + j * b_column]
-                c[i, j] = ended(total, flat(c), i * m + j, bias, j, mode, ends)
+        if team[0] == 0:
+            tiny_product(a, a_strides, b, b_strides, c, n, k, m, bias, mode, ends)
     else:
-        product(a, a_row, a_step, b, b_step, b_column, flat(c), n, k, m, bias, mode, ends)
+        product(a, a_strides, b, b_strides, c, n, k, m, bias, mode, ends, team)
+
+
+@jit
+def tiny_product(a, a_strides, b, b_strides, c, n, k, m, bias, mode, ends):
+    (a_row, a_step), (b_step, b_column) = a_strides, b_strides
+    for i in range(n):
+        for j in range(m):
+            total = a.dtype.type(0)
+            for p in range(k):
+                total += a[i * a_row + p * a_step] * b[p * b_step + j * b_column]
+            c[i * m + j] = ended(total, c, i * m + j, bias, j, mode, ends)
+
+
+@jit_inlined
+def before_sum(c, at, bias, j, mode):
+    """What a sum is added to."""
+    if mode == SET_BIAS:
+        return bias[j]
+    if mode == ADD:
+        return c[at]
+    return c.dtype.type(0)
 
 
 @jit_inlined
 def ended(total, c, at, bias, j, mode, ends):
     """max(floor, keep·before + scale·total)."""
     keep, scale, floor = ends
-    before = c.dtype.type(0)
-    if mode == SET_BIAS:
-        before = bias[j]
-    elif mode == ADD:
-        before = c[at]
-    value = keep * before + scale * total
+    value = keep * before_sum(c, at, bias, j, mode) + scale * total
     return floor if floor > value else value
 
 
+@jit_inlined
+def block_of(n, m, width, team):
+    """Rows and columns of c that are this thread's: columns of tiles, or where their number does
+    not divide evenly, rows.
+    """
+    if (m + width - 1) // width % team[1] == 0:
+        first, end = share(m, width, team)
+        return 0, n, first, end - first
+    first, end = share(n, TILE_ROWS, team)
+    return first, end - first, 0, m
+
+
 @jit
-def product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias, mode, ends):
-    """The same for c in one dimension and more than TINY multiplications."""
+def product(a, a_strides, b, b_strides, c, n, k, m, bias, mode, ends, team):
+    """The same for more than TINY multiplications. What is done depends on the whole shape, so
+    that threads that share it compute what one would.
+    """
+    (a_row, a_step), (b_step, b_column) = a_strides, b_strides
     panels = scratch(a, SCRATCH_BYTES)
     is_thin = m <= DOT_COLUMNS and k * m <= panels.size
-    if a_step == 1 and b_step == 1 and (is_thin or DOT_SHARE * n <= k):
-        dot_product(a, a_row, b, b_column, c, n, k, m, bias, mode, ends)
-    elif a_step == 1 and is_thin:
-        for j in range(m):
+    is_dots = a_step == 1 and b_step == 1 and (is_thin or DOT_SHARE * n <= k)
+    is_copied_dots = a_step == 1 and b_step != 1 and is_thin
+    is_rows = a_step == 1 and b_column == 1 and n <= THIN_ROWS
+    is_columns = a_row == 1 and m <= DOT_COLUMNS and n * m <= panels.size
+    packs_b = b_column != 1 or (m >= PACK_COLUMNS and n >= PACK_ROWS)
+    i, rows, j, columns = block_of(n, m, TILE_BYTES // a.itemsize, team)
+    if rows <= 0 or columns <= 0:
+        return
+    a, b = vector(a, i * a_row, a.size - i * a_row), vector(b, j * b_column, b.size - j * b_column)
+    c, bias = vector(c, i * m + j, c.size - i * m - j), vector(bias, j, bias.size - j)
+    size = rows, k, columns
+    if is_dots:
+        dot_product(a, a_row, b, b_column, c, m, size, bias, mode, ends)
+    elif is_copied_dots:
+        for q in range(columns):
             for p in range(k):
-                panels[j * k + p] = b[p * b_step + j * b_column]
-        dot_product(a, a_row, panels, k, c, n, k, m, bias, mode, ends)
-    elif a_step == 1 and b_column == 1 and n <= THIN_ROWS:
-        row_product(a, a_row, b, b_step, c, n, k, m, bias, mode, ends)
-    elif a_row == 1 and m <= DOT_COLUMNS and n * m <= panels.size:
-        column_product(a, a_step, b, b_step, b_column, c, n, k, m, bias, mode, ends, panels)
+                panels[q * k + p] = b[p * b_step + q * b_column]
+        dot_product(a, a_row, panels, k, c, m, size, bias, mode, ends)
+    elif is_rows:
+        row_product(a, a_row, b, b_step, c, m, size, bias, mode, ends)
+    elif is_columns:
+        column_product(a, a_step, b, b_strides, c, m, size, bias, mode, ends, panels)
     else:
-        blocked_product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias, mode, ends, panels)
+        blocked_product(a, a_strides, b, b_strides, c, m, size, bias, mode, ends, packs_b, panels)
 
 
 # -------------------------------------------------------------------------------- thin
 
 
 @jit_inlined
-def dot_product(a, a_row, b, b_column, c, n, k, m, bias, mode, ends):
+def dot_product(a, a_row, b, b_column, c, c_row, size, bias, mode, ends):
     """Rows of A and columns of B both lie in one piece."""
-    keep, scale, floor = ends
+    (n, k, m), (keep, scale, floor) = size, ends
     for j in range(0, m, DOT_COLUMNS):
         for i in range(0, n, TILE_ROWS):
             dots(
-                a, i * a_row, a_row, b, j * b_column, b_column, k, c, i * m + j, m,
+                a, i * a_row, a_row, b, j * b_column, b_column, k, c, i * c_row + j, c_row,
                 min(TILE_ROWS, n - i), min(DOT_COLUMNS, m - j), bias, j, mode, keep, scale, floor,
             )  # fmt: skip
 
 
 @jit_inlined
-def row_product(a, a_row, b, b_step, c, n, k, m, bias, mode, ends):
+def row_product(a, a_row, b, b_step, c, c_row, size, bias, mode, ends):
     """A few rows: each row of B is read once, in the order in which it lies."""
-    keep, scale, floor = ends
+    (n, k, m), (keep, scale, floor) = size, ends
     for i in range(n):
         for j in range(m):
-            before = c.dtype.type(0)
-            if mode == SET_BIAS:
-                before = bias[j]
-            elif mode == ADD:
-                before = c[i * m + j]
-            c[i * m + j] = keep * before
+            c[i * c_row + j] = keep * before_sum(c, i * c_row + j, bias, j, mode)
     whole = k - k % 4
     for p in range(0, whole, 4):
         b0, b1 = vector(b, p * b_step, m), vector(b, (p + 1) * b_step, m)
@@ -205,13 +235,14 @@ def row_product(a, a_row, b, b_step, c, n, k, m, bias, mode, ends):
         for i in range(n):
             at = i * a_row + p
             a0, a1, a2, a3 = scale * a[at], scale * a[at + 1], scale * a[at + 2], scale * a[at + 3]
-            row = vector(c, i * m, m)
+            row = vector(c, i * c_row, m)
             for j in range(m):
                 row[j] += (a0 * b0[j] + a1 * b1[j]) + (a2 * b2[j] + a3 * b3[j])
-    for p in range(whole, k):
-        for i in range(n):
-            add_scaled(scale * a[i * a_row + p], vector(b, p * b_step, m), vector(c, i * m, m))
-    raise_to(floor, vector(c, 0, n * m))
+    for i in range(n):
+        row = vector(c, i * c_row, m)
+        for p in range(whole, k):
+            add_scaled(scale * a[i * a_row + p], vector(b, p * b_step, m), row)
+        raise_to(floor, row)
 
 
 @jit_inlined
@@ -230,8 +261,9 @@ def add_scaled(factor, x, y):
 
 
 @jit_inlined
-def column_product(a, a_step, b, b_step, b_column, c, n, k, m, bias, mode, ends, columns):
+def column_product(a, a_step, b, b_strides, c, c_row, size, bias, mode, ends, columns):
     """A few columns, with columns of A in one piece: c is summed up transposed in `columns`."""
+    (n, k, m), (b_step, b_column) = size, b_strides
     for j in range(m):
         column = vector(columns, j * n, n)
         for i in range(n):
@@ -240,21 +272,24 @@ def column_product(a, a_step, b, b_step, b_column, c, n, k, m, bias, mode, ends,
             add_scaled(b[p * b_step + j * b_column], vector(a, p * a_step, n), column)
     for i in range(n):
         for j in range(m):
-            c[i * m + j] = ended(columns[j * n + i], c, i * m + j, bias, j, mode, ends)
+            at = i * c_row + j
+            c[at] = ended(columns[j * n + i], c, at, bias, j, mode, ends)
 
 
 # ------------------------------------------------------------------------------- blocks
 
 
 @jit_inlined
-def blocked_product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias, mode, ends, panels):
-    size = PANEL_BYTES // a.itemsize
-    b_panels, a_panel = vector(panels, 0, size), vector(panels, size, panels.size - size)
-    width = TILE_BYTES // a.itemsize
-    block_columns = BLOCK_BYTES // a.itemsize
-    packs_b = b_column != 1 or (m >= PACK_COLUMNS and n >= PACK_ROWS)
+def blocked_product(
+    a, a_strides, b, b_strides, c, c_row, size, bias, mode, ends, packs_b, panels
+):  # fmt: skip
+    (n, k, m), (keep, scale, floor) = size, ends
+    (a_row, a_step), (b_step, b_column) = a_strides, b_strides
+    panels_end = PANEL_BYTES // a.itemsize
+    b_panels = vector(panels, 0, panels_end)
+    a_panel = vector(panels, panels_end, panels.size - panels_end)
+    width, block_columns = TILE_BYTES // a.itemsize, BLOCK_BYTES // a.itemsize
     packs_a = a_row == 1 and a_step >= PACK_A_STEP and m >= PACK_A_COLUMNS
-    keep, scale, floor = ends
     for j in range(0, m, block_columns):
         columns = min(block_columns, m - j)
         for p in range(0, k, BLOCK_DEPTH):
@@ -265,6 +300,11 @@ def blocked_product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias, mod
                 packed_from = 0
             at = p * b_step + (j + packed_from) * b_column
             pack_b(b, at, b_step, b_column, rows_b, columns - packed_from, width, b_panels)
+            block_mode, block_ends = mode, (keep, scale, floor)
+            if p > 0:
+                block_mode, block_ends = np.int64(ADD), (a.dtype.type(1), scale, floor)
+            if p + BLOCK_DEPTH < k:
+                block_ends = block_ends[0], scale, a.dtype.type(-np.inf)
             for i in range(0, n, BLOCK_ROWS):
                 rows = min(BLOCK_ROWS, n - i)
                 a_at = i * a_row + p * a_step
@@ -273,22 +313,9 @@ def blocked_product(a, a_row, a_step, b, b_step, b_column, c, n, k, m, bias, mod
                     pack_a(a, a_at, a_step, rows, rows_b, a_panel)
                     source, start, step = a_panel, 0, rows
                 block(
-                    source, start, a_row, step,
-                    b, p * b_step + j, b_step, b_panels, packed_from,
-                    c, i * m + j, m, rows, rows_b, columns, bias, j,
-                    mode if p == 0 else ADD,
-                    (keep if p == 0 else one(a), scale, floor if p + BLOCK_DEPTH >= k else lowest(a)),
+                    source, start, a_row, step, b, p * b_step + j, b_step, b_panels, packed_from,
+                    c, i * c_row + j, c_row, rows, rows_b, columns, bias, j, block_mode, block_ends,
                 )  # fmt: skip
-
-
-@jit_inlined
-def one(a):
-    return a.dtype.type(1)
-
-
-@jit_inlined
-def lowest(a):
-    return a.dtype.type(-np.inf)
 
 
 @jit_inlined

@@ -21,6 +21,7 @@ from kernels.gemm import (
     matmul_transpose_b,
 )
 from kernels.jit import OPTIONS
+from kernels.share import ALONE
 from kernels.simd import (
     HAS_MASKS,
     TILE_BYTES,
@@ -57,7 +58,7 @@ def check_product(n, k, m, dtype, seed=0):
         out = buffer[margin : expected.size + margin].reshape(expected.shape)
         if before is not None:
             out[:] = before
-        form(*arguments, out)
+        form(*arguments, out, *(() if form is matmul_bias else (ALONE,)))
         # Higham 2002, section 3.5: |error| <= n·u·Σ|a||b|, and 1e-16 for float64 itself.
         allowed = (terms + 2) * np.finfo(dtype).eps * (magnitude + abs(expected)) + 1e-300
         assert (abs(out - expected) <= allowed).all()
