@@ -8,11 +8,12 @@ layout, overlap and label range before the compiled loop runs; named inside `@nj
 
 import inspect
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from kernels.jit import jit, jit_inlined
+from kernels.jit import direct, jit, jit_inlined
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -64,7 +65,10 @@ class Layout:
     """What a checked combination of input shapes and dtypes says of the outputs."""
 
     sizes: dict[str, int]
-    outputs: tuple[tuple[int, tuple[int, ...], np.dtype], ...]  # position, shape, dtype
+    dtype: np.dtype
+    outputs: tuple[tuple[int, tuple[int, ...]], ...]  # position, shape
+    is_flat: bool  # whether the compiled loop takes the arrays in their shapes
+    entry: Callable  # the compiled loop for arrays of these dtypes; it looks at nothing
 
 
 @jit
@@ -143,17 +147,18 @@ class Kernel:
             layout = self._remember(values)
         for i in self._labels:
             self._check_labels(values[i], self.arguments[i], layout)
-        for i in self._hypers:
-            fits(self._where(self.arguments[i]), values[i], layout.outputs[0][2])
-        for i, shape, dtype in layout.outputs:
+        if layout.dtype == FLOATS[0]:
+            for i in self._hypers:
+                fits(self._where(self.arguments[i]), values[i], layout.dtype)
+        for i, shape in layout.outputs:
             if values[i] is None:
-                values[i] = np.empty(shape, dtype)
+                values[i] = np.empty(shape, layout.dtype)
             else:
-                self._check_output(i, values, shape, dtype)
-        if self._elementwise:
-            self.jitted(*[v.ravel() if type(v) is np.ndarray else v for v in values])
+                self._check_output(i, values, shape, layout.dtype)
+        if layout.is_flat:
+            layout.entry(*values)
         else:
-            self.jitted(*values)
+            layout.entry(*[v.ravel() if type(v) is np.ndarray else v for v in values])
         results = values[self._n_given :]
         return results[0] if len(results) == 1 else tuple(results)
 
@@ -188,8 +193,9 @@ class Kernel:
                     f"{self.__name__}: {names[i]} is missing, expected ({', '.join(names)})"
                 )
         for i in self._hypers:
-            argument = self.arguments[i]
-            values[i] = argument.hyper.check(self._where(argument), values[i])
+            if values[i] is not self._defaults[i]:
+                argument = self.arguments[i]
+                values[i] = argument.hyper.check(self._where(argument), values[i])
         return values
 
     def _key(self, values):
@@ -247,8 +253,22 @@ class Kernel:
         for i in range(self._n_given, len(self.arguments)):
             dims = self.arguments[i].dims
             shape = common if dims is None else tuple(sizes[d] for d in dims)
-            outputs.append((i, shape, dtype))
-        return Layout(sizes, tuple(outputs))
+            outputs.append((i, shape))
+        is_flat = not self._elementwise or len(common) == 1
+        entry = direct(self.jitted, *self._examples(dtype))
+        return Layout(sizes, dtype, tuple(outputs), is_flat, entry)
+
+    def _examples(self, dtype) -> list:
+        """Arguments of the types that the compiled loop is called with."""
+        return [
+            0.0
+            if argument.role == "hyper"
+            else np.empty(
+                (0,) * (1 if argument.dims is None else len(argument.dims)),
+                LABELS if argument.label_dim else dtype,
+            )
+            for argument in self.arguments
+        ]
 
     def _check_labels(self, labels, argument, layout) -> None:
         end = layout.sizes[argument.label_dim]
@@ -260,7 +280,25 @@ class Kernel:
             )
 
     def _check_output(self, position, values, shape, dtype) -> None:
-        where, out = self._where(self.arguments[position]), values[position]
+        out = values[position]
+        is_right = type(out) is np.ndarray and out.dtype == dtype and out.shape == shape
+        if not (is_right and out.flags.carray):
+            self._refuse_output(position, out, shape, dtype)
+        owns = out.flags.owndata
+        for i, other in enumerate(values):
+            if i == position or type(other) is not np.ndarray:
+                continue
+            if owns and other.flags.owndata and other is not out:
+                continue  # memory is owned by one array; of views NumPy must look where they lie
+            if np.may_share_memory(out, other) and not self._may_be_in_place(out, i, other):
+                raise ValueError(
+                    f"{self._where(self.arguments[position])} overlaps {self.parameters[i]} in "
+                    "memory, expected an array of its own"
+                )
+
+    def _refuse_output(self, position, out, shape, dtype) -> None:
+        """Say what is wrong with an output that the compiled loop could not write to."""
+        where = self._where(self.arguments[position])
         if type(out) is not np.ndarray:
             raise TypeError(f"{where} is a {type(out).__name__}, expected a plain array of {dtype}")
         if out.dtype != dtype:
@@ -269,24 +307,19 @@ class Kernel:
             raise ValueError(f"{where} has shape {out.shape}, expected {shape}")
         if not out.flags.writeable:
             raise ValueError(f"{where} is read-only, expected an array to write to")
-        if not out.flags.carray:
-            raise TypeError(
-                f"{where} has strides {out.strides}, expected a C-contiguous, aligned array"
-            )
-        for i, other in enumerate(values):
-            if i == position or not isinstance(other, np.ndarray):
-                continue
-            if np.may_share_memory(out, other) and not self._may_be_in_place(out, i, other):
-                raise ValueError(
-                    f"{where} overlaps {self.parameters[i]} in memory, expected an array of its own"
-                )
+        raise TypeError(
+            f"{where} has strides {out.strides}, expected a C-contiguous, aligned array"
+        )
 
     def _may_be_in_place(self, out, position, other) -> bool:
         """Whether `other` is an input that an elementwise kernel may overwrite as it reads."""
         return (
             self._elementwise
             and position < self._n_inputs
-            and out.__array_interface__["data"] == other.__array_interface__["data"]
+            and (
+                out is other
+                or out.__array_interface__["data"] == other.__array_interface__["data"]
+            )
         )
 
 
