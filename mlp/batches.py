@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from kernels.boundary import first_out_of_range, rank, to_labels
+from kernels.arrays import first_out_of_range, rank, to_labels
 from mlp.layers import Array, checked_floats
 from mlp.plan import SOFTMAX_LABELS, SOFTMAX_SOFT, SQUARES
 

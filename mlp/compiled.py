@@ -10,7 +10,7 @@ from numba import types
 from numba.core.errors import TypingError
 from numba.extending import overload
 
-from kernels.boundary import first_out_of_range
+from kernels.arrays import first_out_of_range
 from kernels.jit import jit as compiled
 from kernels.simd import scratch
 from kernels.views import flat, matrix, vector, words

@@ -25,7 +25,7 @@ from kernels import (
 )
 from kernels.activation import activation_backward, activation_forward
 from kernels.affine import affine_input_backward, affine_parameters_backward
-from kernels.boundary import first_out_of_range
+from kernels.arrays import first_out_of_range
 from kernels.jit import jit, jit_inlined
 from kernels.views import flat, floats, matrix, vector
 from mlp.descent import begin_update, clips, update, update_all

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernels.boundary import LABELS as CLASSES
+from kernels.arrays import LABELS as CLASSES
 from mlp.arguments import as_generator, whole
 from mlp.batches import as_words
 from mlp.feed import Feed, Place
