@@ -8,15 +8,22 @@ layout, overlap and label range before the compiled loop runs; named inside `@nj
 
 import inspect
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from kernels.jit import jit, jit_inlined
+from kernels.arrays import (
+    FLOATS,
+    LABELS,
+    first_out_of_range,
+    fits,
+    rank,
+    to_floats,
+    to_labels,
+)
+from kernels.jit import direct, jit, jit_inlined
 
-FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
-FLOAT32_MAX = float(np.finfo(np.float32).max)
-LABELS = np.dtype(np.int64)
 KNOWN_LAYOUTS = 512
 """How many combinations of shapes and dtypes a kernel remembers as checked."""
 
@@ -61,19 +68,15 @@ class Argument:
 
 @dataclass(frozen=True)
 class Layout:
-    """What a checked combination of input shapes and dtypes says of the outputs."""
+    """What is known of a call by the shapes and dtypes of its arrays, once they were checked."""
 
     sizes: dict[str, int]
-    outputs: tuple[tuple[int, tuple[int, ...], np.dtype], ...]  # position, shape, dtype
-
-
-@jit
-def first_out_of_range(labels, end):
-    """Index of the first label outside [0, end), or -1."""
-    for i in range(labels.size):
-        if labels[i] < 0 or labels[i] >= end:
-            return i
-    return -1
+    dtype: np.dtype
+    given: Sequence[int]  # positions of the outputs that were given
+    allocated: Sequence[tuple[int, tuple[int, ...]]]  # position and shape of the others
+    narrowed: Sequence[int]  # positions of settings that the dtype may not hold
+    is_flat: bool  # whether the compiled loop takes the arrays in their shapes
+    entry: Callable  # the compiled loop for arrays of these dtypes; it looks at nothing
 
 
 class Kernel:
@@ -100,6 +103,7 @@ class Kernel:
         self.parameters = tuple(inspect.signature(function).parameters)
         self.arguments: tuple[Argument, ...] = ()
         self.variant: Kernel | None = None
+        self._n_arguments = -1  # until it is bound no number of arguments is right
         self._layouts: dict[tuple, Layout] = {}
 
     def __repr__(self):
@@ -118,10 +122,12 @@ class Kernel:
         They stand in the order inputs, settings, outputs; the op sees to that.
         """
         self.arguments = tuple(arguments)
+        self._n_arguments = len(self.arguments)
         self._n_inputs = sum(a.role == "input" for a in self.arguments)
         self._n_given = sum(a.role != "output" for a in self.arguments)
         self._inputs = range(self._n_inputs)
         self._hypers = range(self._n_inputs, self._n_given)
+        self._arrays = [i for i, a in enumerate(self.arguments) if a.role != "hyper"]
         self._labels = [i for i in self._inputs if self.arguments[i].label_dim]
         self._elementwise = all(self.arguments[i].dims is None for i in self._inputs)
         self._defaults = [a.hyper.default if a.role == "hyper" else None for a in self.arguments]
@@ -129,31 +135,31 @@ class Kernel:
     # ------------------------------------------------------------------ the checked call
 
     def __call__(self, *args, **kwargs):
-        if not self.arguments:
-            raise TypeError(f"{self.__name__}: no Op declares this kernel yet")
-        if len(args) == self._n_inputs and not kwargs:
-            values = [*args, *self._defaults[self._n_inputs :]]
-        else:
+        if kwargs or len(args) > self._n_arguments:
             values = self._arrange(args, kwargs)
+        else:
+            values = [*args, *self._defaults[len(args) :]]
+        for i in self._hypers:
+            if values[i] is not self._defaults[i]:
+                argument = self.arguments[i]
+                values[i] = argument.hyper.check(self._where(argument), values[i])
         layout = self._layouts.get(self._key(values))
         if layout is None:
             if self.variant is not None and self.variant.has_ranks(values):
                 return self.variant(*values)
-            self._convert(values)
             layout = self._remember(values)
         for i in self._labels:
             self._check_labels(values[i], self.arguments[i], layout)
-        for i in self._hypers:
-            fits(self._where(self.arguments[i]), values[i], layout.outputs[0][2])
-        for i, shape, dtype in layout.outputs:
-            if values[i] is None:
-                values[i] = np.empty(shape, dtype)
-            else:
-                self._check_output(i, values, shape, dtype)
-        if self._elementwise:
-            self.jitted(*[v.ravel() if type(v) is np.ndarray else v for v in values])
+        for i in layout.narrowed:
+            fits(self._where(self.arguments[i]), values[i], layout.dtype)
+        for i in layout.given:
+            self._check_overlap(i, values)
+        for i, shape in layout.allocated:
+            values[i] = np.empty(shape, layout.dtype)
+        if layout.is_flat:
+            layout.entry(*values)
         else:
-            self.jitted(*values)
+            layout.entry(*[v.ravel() if type(v) is np.ndarray else v for v in values])
         results = values[self._n_given :]
         return results[0] if len(results) == 1 else tuple(results)
 
@@ -167,6 +173,8 @@ class Kernel:
     def _arrange(self, args, kwargs) -> list:
         """One value for each argument, None for an output that is to be allocated."""
         names = self.parameters
+        if not self.arguments:
+            raise TypeError(f"{self.__name__}: no Op declares this kernel yet")
         if len(args) > len(names):
             raise TypeError(
                 f"{self.__name__}: {len(args)} arguments given, expected at most "
@@ -182,28 +190,29 @@ class Kernel:
             if names.index(name) < len(args):
                 raise TypeError(f"{self.__name__}: {name} is given twice")
             values[names.index(name)] = value
-        for i in self._inputs:
-            if values[i] is None:
-                raise TypeError(
-                    f"{self.__name__}: {names[i]} is missing, expected ({', '.join(names)})"
-                )
-        for i in self._hypers:
-            argument = self.arguments[i]
-            values[i] = argument.hyper.check(self._where(argument), values[i])
         return values
 
     def _key(self, values):
-        """What decides whether the inputs may be passed as they are; None: not at a glance."""
-        key = []
-        for value in values[: self._n_inputs]:
-            if type(value) is not np.ndarray or not value.flags.carray:
+        """What decides whether the arrays may be passed as they are; None: not at a glance."""
+        key = ()
+        for i in self._arrays:
+            value = values[i]
+            if type(value) is np.ndarray and value.flags.carray:
+                key += value.shape, value.dtype
+            elif value is None:
+                key += (None,)
+            else:
                 return None
-            key.append(value.shape)
-            key.append(value.dtype)
-        return tuple(key)
+        return key
 
     def _convert(self, values) -> None:
         """Replace the inputs by C-contiguous, writable arrays of the declared dtypes."""
+        for i in self._inputs:
+            if values[i] is None:
+                raise TypeError(
+                    f"{self.__name__}: {self.parameters[i]} is missing, expected "
+                    f"({', '.join(self.parameters)})"
+                )
         dtype = self._dtype(values)
         for i in self._inputs:
             argument = self.arguments[i]
@@ -221,6 +230,8 @@ class Kernel:
         return FLOATS[1]
 
     def _remember(self, values) -> Layout:
+        """Convert the inputs, check all shapes, and know them the next time."""
+        self._convert(values)
         layout = self._derive(values)
         if len(self._layouts) >= KNOWN_LAYOUTS:
             self._layouts.clear()
@@ -243,12 +254,31 @@ class Kernel:
                     )
             else:
                 match_dims(self._where(argument), values[i].shape, argument.dims, sizes)
-        outputs = []
+        given, allocated = [], []
         for i in range(self._n_given, len(self.arguments)):
             dims = self.arguments[i].dims
             shape = common if dims is None else tuple(sizes[d] for d in dims)
-            outputs.append((i, shape, dtype))
-        return Layout(sizes, tuple(outputs))
+            if values[i] is None:
+                allocated.append((i, shape))
+            else:
+                self._check_output(i, values[i], shape, dtype)
+                given.append(i)
+        is_flat = not self._elementwise or len(common) == 1
+        entry = direct(self.jitted, *self._examples(dtype))
+        narrowed = self._hypers if dtype == FLOATS[0] else ()
+        return Layout(sizes, dtype, given, allocated, narrowed, is_flat, entry)
+
+    def _examples(self, dtype) -> list:
+        """Arguments of the types that the compiled loop is called with."""
+        return [
+            0.0
+            if argument.role == "hyper"
+            else np.empty(
+                (0,) * (1 if argument.dims is None else len(argument.dims)),
+                LABELS if argument.label_dim else dtype,
+            )
+            for argument in self.arguments
+        ]
 
     def _check_labels(self, labels, argument, layout) -> None:
         end = layout.sizes[argument.label_dim]
@@ -259,8 +289,8 @@ class Kernel:
                 f"class from 0 to {end - 1}"
             )
 
-    def _check_output(self, position, values, shape, dtype) -> None:
-        where, out = self._where(self.arguments[position]), values[position]
+    def _check_output(self, position, out, shape, dtype) -> None:
+        where = self._where(self.arguments[position])
         if type(out) is not np.ndarray:
             raise TypeError(f"{where} is a {type(out).__name__}, expected a plain array of {dtype}")
         if out.dtype != dtype:
@@ -273,12 +303,21 @@ class Kernel:
             raise TypeError(
                 f"{where} has strides {out.strides}, expected a C-contiguous, aligned array"
             )
-        for i, other in enumerate(values):
-            if i == position or not isinstance(other, np.ndarray):
+
+    def _check_overlap(self, position, values) -> None:
+        """ValueError if the output shares memory with another array, which it may not be."""
+        out = values[position]
+        owns = out.flags.owndata
+        for i in self._arrays:
+            other = values[i]
+            if i == position or other is None:
                 continue
+            if owns and other.flags.owndata and other is not out:
+                continue  # memory has one owner; where views lie NumPy has to find out
             if np.may_share_memory(out, other) and not self._may_be_in_place(out, i, other):
                 raise ValueError(
-                    f"{where} overlaps {self.parameters[i]} in memory, expected an array of its own"
+                    f"{self._where(self.arguments[position])} overlaps {self.parameters[i]} in "
+                    "memory, expected an array of its own"
                 )
 
     def _may_be_in_place(self, out, position, other) -> bool:
@@ -286,7 +325,9 @@ class Kernel:
         return (
             self._elementwise
             and position < self._n_inputs
-            and out.__array_interface__["data"] == other.__array_interface__["data"]
+            and (
+                out is other or out.__array_interface__["data"] == other.__array_interface__["data"]
+            )
         )
 
 
@@ -303,91 +344,6 @@ def kernel_inlined(function) -> Kernel:
     knows is not vectorised.
     """
     return Kernel(function, jit_inlined)
-
-
-# ---------------------------------------------------------------------- arrays from anything
-
-
-def to_array(where: str, value, kinds: str, expected: str) -> np.ndarray:
-    """`value` as a plain array whose dtype kind is among `kinds`; TypeError otherwise."""
-    if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{where} is a masked array, expected {expected}")
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise TypeError(f"{where} is not an array ({error}), expected {expected}") from None
-    if array.size == 0 and not hasattr(value, "dtype"):
-        array = array.astype(int)  # an empty list has no dtype of its own
-    if array.dtype.kind not in kinds:
-        raise TypeError(f"{where} has dtype {array.dtype}, expected {expected}")
-    return array
-
-
-def to_floats(where: str, value, dtype: np.dtype) -> np.ndarray:
-    """`value` as a C-contiguous, writable array of `dtype`, copied only where needed.
-
-    A floating array must have the dtype already: narrowing would lose digits unseen.
-    Integers, booleans and nested lists of numbers are converted: integers exactly or not at
-    all, and nothing finite to infinity.
-    """
-    if type(value) is np.ndarray and value.dtype == dtype and value.flags.carray:
-        return value
-    array = to_array(where, value, "fiub", f"an array of {dtype}")
-    is_given_float = array.dtype.kind == "f" and hasattr(value, "dtype")
-    if is_given_float and array.dtype.newbyteorder("=") != dtype:
-        raise TypeError(f"{where} has dtype {array.dtype}, expected {dtype}")
-    if array.dtype == dtype and array.flags.carray:
-        return array
-    return cast(where, array, dtype)
-
-
-def cast(where: str, array: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """A C-contiguous copy in `dtype`; ValueError where an integer or a magnitude is lost."""
-    with np.errstate(over="ignore"):
-        converted = np.array(array, dtype=dtype, order="C", copy=True, subok=False)
-    if array.dtype.kind in "iu":
-        # Only integers of more bits than the mantissa can be lost; they are compared as such.
-        limit = 2 ** (np.finfo(dtype).nmant + 1)
-        if np.iinfo(array.dtype).max <= limit:
-            return converted
-        large = (array > limit) | (array < -limit if array.dtype.kind == "i" else False)
-        lost = any(int(c) != int(a) for c, a in zip(converted[large], array[large], strict=True))
-    else:
-        lost = not np.array_equal(np.isfinite(converted), np.isfinite(array))
-    if lost:
-        raise ValueError(
-            f"{where} holds numbers that {dtype} cannot represent, expected ones it can"
-        )
-    return converted
-
-
-def to_labels(where: str, value, _dtype=None) -> np.ndarray:
-    """`value` as a C-contiguous, writable array of int64; only integers and booleans fit."""
-    if type(value) is np.ndarray and value.dtype == LABELS and value.flags.carray:
-        return value
-    array = to_array(where, value, "iub", "integer classes")
-    if array.dtype == LABELS and array.flags.carray:
-        return array
-    if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(LABELS).max:
-        raise ValueError(f"{where} holds {array.max()}, expected a class")
-    return np.array(array, dtype=LABELS, order="C", copy=True, subok=False)
-
-
-def rank(value) -> int:
-    """The number of dimensions; -1 of what is no array, such as rows of unequal length."""
-    if type(value) is np.ndarray:
-        return value.ndim
-    try:
-        return np.ndim(value)
-    except ValueError:
-        return -1
-
-
-def fits(where: str, setting: float, dtype: np.dtype) -> float:
-    """`setting`, which is finite, if it is so in `dtype` too."""
-    if dtype == FLOATS[0] and abs(setting) > FLOAT32_MAX:
-        raise ValueError(f"{where} is {setting:g}, expected a number that float32 can hold")
-    return setting
 
 
 def match_dims(where: str, shape, dims, sizes: dict[str, int]) -> None:

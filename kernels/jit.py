@@ -1,5 +1,7 @@
 """The one jit decorator: every Numba option of this library is chosen here, with its reason."""
 
+from typing import Any
+
 import numba
 import numpy as np
 
@@ -50,6 +52,18 @@ def jit_as_written(function):
     a call in it is not vectorised.
     """
     return compiled(function, OPTIONS | {"fastmath": False, "forceinline": True})
+
+
+def direct(function: Any, *examples: Any) -> Any:
+    """What `function` compiles to for arguments of the examples' types, called without a look.
+
+    A dispatcher looks up the type of each argument at every call, which takes as long as a
+    short step. This does not: an argument of another dtype, layout or rank is misread without
+    a word. So it is only for arrays that are the library's own or have just been checked.
+    """
+    if not COMPILES:
+        return function
+    return function.compile(tuple(numba.typeof(example) for example in examples))
 
 
 def compiled(function, options):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kernels.activation import ACTIVATIONS
-from kernels.boundary import to_array
+from kernels.arrays import to_array
 from kernels.op import OPS, Op
 from mlp.arguments import as_sequence, by_name
 from mlp.layers import Array, Reader

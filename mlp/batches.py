@@ -1,10 +1,10 @@
-"""The boundary of the network: a batch and its labels, checked before anything changes."""
+"""The boundary of a network: a batch and its labels, checked before anything changes."""
 
 from typing import Any
 
 import numpy as np
 
-from kernels.boundary import first_out_of_range, rank, to_labels
+from kernels.arrays import first_out_of_range, rank, to_labels
 from mlp.layers import Array, checked_floats
 from mlp.plan import SOFTMAX_LABELS, SOFTMAX_SOFT, SQUARES
 
@@ -14,43 +14,52 @@ Labels = tuple[Array, int]
 NO_LABELS = np.empty(0, np.int64)
 
 
-def check_batch(where: str, x: Any, width: int, dtype: np.dtype, *, needs_variance: bool) -> Array:
-    """The batch as an array (N, width) of `dtype`."""
-    x = checked_floats(where, x, dtype)
-    if x.ndim != 2 or x.shape[1] != width:
-        raise ValueError(f"{where} has shape {x.shape}, expected (N, {width})")
-    if len(x) == 1 and needs_variance:
-        raise ValueError(
-            f"{where} has 1 row, expected at least 2: with one sample batchnorm in "
-            "training has no variance"
-        )
-    return np.asarray(x)
+class Boundary:
+    """What a network takes: rows of one width and dtype, and labels for its criterion."""
 
+    def __init__(self, inputs: int, outputs: int, dtype: np.dtype, criterion: str):
+        self.inputs, self.outputs, self.dtype = inputs, outputs, dtype
+        self.takes_classes = criterion == "softmax_cross_entropy"
+        self.loss_of_rows = SOFTMAX_SOFT if self.takes_classes else SQUARES
 
-def check_labels(
-    where: str, labels: Any, shape: tuple[int | None, int], dtype: np.dtype, criterion: str
-) -> Labels:
-    """Integer classes (n,) where the criterion is cross-entropy, else rows of `shape`."""
-    n, m = shape
-    if criterion == "softmax_cross_entropy" and rank(labels) == 1:
-        classes = to_labels(where, labels)
-        if len(classes) != n:
-            raise ValueError(f"{where} has {len(classes)} rows, expected {n}")
-        wrong = first_out_of_range(classes, m)
+    def batch(self, where: str, x: Any, *, needs_variance: bool) -> Array:
+        """The batch as an array (N, inputs) of the network's dtype."""
+        x = checked_floats(where, x, self.dtype)
+        if x.ndim != 2 or x.shape[1] != self.inputs:
+            raise ValueError(f"{where} has shape {x.shape}, expected (N, {self.inputs})")
+        if len(x) == 1 and needs_variance:
+            raise ValueError(
+                f"{where} has 1 row, expected at least 2: with one sample batchnorm in "
+                "training has no variance"
+            )
+        return np.asarray(x)
+
+    def labels(self, where: str, labels: Any, n: int | None) -> Labels:
+        """Integer classes (n,) where the criterion is cross-entropy, else rows (n, outputs)."""
+        if self.takes_classes and rank(labels) == 1:
+            classes = to_labels(where, labels)
+            if len(classes) != n:
+                raise ValueError(f"{where} has {len(classes)} rows, expected {n}")
+            self.check_classes(where, classes)
+            return classes, SOFTMAX_LABELS
+        targets = checked_floats(where, labels, self.dtype)
+        if targets.shape != (n, self.outputs):
+            raise ValueError(f"{where} has shape {targets.shape}, expected ({n}, {self.outputs})")
+        return targets, self.loss_of_rows
+
+    def check_classes(self, where: str, classes: Array) -> None:
+        """ValueError if there is an output for not every class."""
+        wrong = first_out_of_range(classes, self.outputs)
         if wrong >= 0:
             raise ValueError(
-                f"{where}[{wrong}] is {classes[wrong]}, expected a class from 0 to {m - 1}"
+                f"{where}[{wrong}] is {classes[wrong]}, expected a class from 0 to "
+                f"{self.outputs - 1}"
             )
-        return classes, SOFTMAX_LABELS
-    targets = checked_floats(where, labels, dtype)
-    if targets.shape != shape:
-        raise ValueError(f"{where} has shape {targets.shape}, expected ({n}, {m})")
-    return targets, SQUARES if criterion == "mse" else SOFTMAX_SOFT
 
 
-def as_words(y: Array) -> Array:
+def as_words(y: Array, kind: int) -> Array:
     """Classes as they are; target rows as the int64 words that hold their bytes."""
-    if y.dtype == np.int64:
+    if kind == SOFTMAX_LABELS:
         return y
     words = np.empty(-(-y.nbytes // 8), np.int64)
     words.view(y.dtype)[: y.size] = y.reshape(-1)

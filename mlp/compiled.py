@@ -10,7 +10,7 @@ from numba import types
 from numba.core.errors import TypingError
 from numba.extending import overload
 
-from kernels.boundary import first_out_of_range
+from kernels.arrays import first_out_of_range
 from kernels.jit import jit as compiled
 from kernels.simd import scratch
 from kernels.views import flat, matrix, vector, words
@@ -19,15 +19,12 @@ from mlp.engine import apply, run
 from mlp.layers import Array
 from mlp.plan import (
     BACKWARD,
-    BATCH,
     CAPACITY,
     COLUMNS,
-    COMMAND,
     FORWARD,
     HAS_BATCHNORM,
     HEADER,
     LOSE,
-    LOSS,
     LOSS_OF_ROWS,
     MEAN_REDUCTION,
     N_OPS,
@@ -195,7 +192,7 @@ def train_step(params, x, y):
             raise ValueError("train_step: y holds a class outside 0 ... outputs - 1")
     elif y.size != n * head[WIDTH_LAST]:
         raise ValueError("train_step: y has the wrong width, expected (N, outputs)")
-    head[LOSS] = SOFTMAX_LABELS if y.ndim == 1 else head[LOSS_OF_ROWS]
-    head[COMMAND], head[BATCH] = FORWARD | LOSE | BACKWARD | UPDATE, n
-    total = run(state, memory, matrix(flat(x), 0, n, x.shape[1]), words(y))
+    kind = SOFTMAX_LABELS if y.ndim == 1 else head[LOSS_OF_ROWS]
+    command = FORWARD | LOSE | BACKWARD | UPDATE
+    total = run(state, memory, matrix(flat(x), 0, n, x.shape[1]), words(y), command, n, kind)
     return total / max(n, 1) if head[MEAN_REDUCTION] != 0 else total

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from kernels.boundary import to_array
+from kernels.arrays import to_array
 from kernels.op import OPS
 from mlp.arguments import by_name
 from mlp.layers import Array

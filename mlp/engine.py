@@ -25,6 +25,7 @@ from kernels import (
 )
 from kernels.activation import activation_backward, activation_forward
 from kernels.affine import affine_input_backward, affine_parameters_backward
+from kernels.arrays import first_out_of_range
 from kernels.jit import jit, jit_inlined
 from kernels.views import flat, floats, matrix, vector
 from mlp.descent import begin_update, clips, update, update_all
@@ -35,6 +36,7 @@ from mlp.plan import (
     BACKWARD,
     BATCH,
     BATCHNORM,
+    CHECK,
     CODE,
     COLUMNS,
     COMMAND,
@@ -60,6 +62,7 @@ from mlp.plan import (
     OUTPUT,
     PASSING,
     PASSING_SIZE,
+    REFUSED,
     RSTD,
     RUNNING_MEAN,
     RUNNING_VAR,
@@ -85,11 +88,12 @@ affine = affine_forward.jitted
 
 
 @jit
-def run(state, memory, x, y):
-    """What the header's command says, for each BATCH rows of x; returns the sum of all losses.
+def run(state, memory, x, y, command, batch, kind):
+    """What the command says, for each `batch` rows of x; returns the sum of all losses.
 
     state, memory : as `plan.py` lays them out; x (N, inputs).
     y : int64 (N,) classes, or the bytes of the target rows (N, outputs) in the dtype of x.
+    command, kind : what to do, and the loss for labels of this kind.
 
     Leaves the number of finished batches in STEPS and, with COUNT, that of mistakes in MISTAKES.
     TOTAL holds the bits of the sum, which is float64 whatever the dtype.
@@ -97,7 +101,11 @@ def run(state, memory, x, y):
     head = vector(state, 0, HEADER)
     ops = matrix(state, HEADER, head[N_OPS], COLUMNS)
     arena = floats(state, head[ARENA], memory)
-    command, width = head[COMMAND], x.shape[1]
+    checks = command & CHECK != 0 and kind == SOFTMAX_LABELS
+    if checks and first_out_of_range(y, head[WIDTH_LAST]) >= 0:
+        return REFUSED
+    head[COMMAND], head[BATCH], head[LOSS] = command, batch, kind
+    width = x.shape[1]
     head[STEPS] = 0
     if not command & CONTINUE:
         head[TOTAL] = head[MISTAKES] = 0  # of 0.0 all bits are 0

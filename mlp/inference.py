@@ -10,18 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import kernels
-from mlp import engine
-from mlp.batches import NO_LABELS, as_words, check_batch, check_labels
+from mlp.batches import NO_LABELS, as_words
 from mlp.layers import Array
 from mlp.plan import (
-    BATCH,
-    COMMAND,
     COUNT,
     FORWARD,
     LOSE,
-    LOSS,
     MISTAKES,
     OUTPUT,
+    SOFTMAX_LABELS,
     SQUARES,
     TRAINING,
     arena_of,
@@ -71,11 +68,12 @@ def mean_loss_and_error(net: "MLP", x: Array, y: Array, kind: int) -> tuple[floa
     """`evaluate` of what is checked."""
     total, mistakes = 0.0, 0
     state, size = scratch(net, len(x))
-    state[COMMAND], state[LOSS] = FORWARD | LOSE | COUNT, kind
     for start in range(0, len(x), size):
         part = slice(start, start + size)
-        state[BATCH] = len(x[part])
-        total += engine.run(state, net._memory, x[part], as_words(y[part]))
+        rows, words = x[part], as_words(y[part], kind)
+        total += net._engine(
+            state, net._memory, rows, words, FORWARD | LOSE | COUNT, len(rows), kind
+        )
         mistakes += int(state[MISTAKES])
     return total / len(x), None if kind == SQUARES else mistakes / len(x)
 
@@ -92,11 +90,9 @@ def batches(net: "MLP", x: Array) -> Iterator[tuple[int, Array]]:
     """Batch by batch, its first row and its outputs, which the next batch overwrites."""
     state, size = scratch(net, len(x))
     arena, place, width = arena_of(state, net.dtype), state[OUTPUT], net._widths[-1]
-    state[COMMAND] = FORWARD
     for start in range(0, len(x), size):
         part = x[start : start + size]
-        state[BATCH] = len(part)
-        engine.run(state, net._memory, part, NO_LABELS)
+        net._engine(state, net._memory, part, NO_LABELS, FORWARD, len(part), SOFTMAX_LABELS)
         yield start, arena[place : place + len(part) * width].reshape(len(part), width)
 
 
@@ -113,19 +109,16 @@ def scratch(net: "MLP", rows: int) -> tuple[Array, int]:
 
 
 def checked_rows(net: "MLP", method: str, x: Any) -> Array:
-    where = f"MLP.{method}: x"
-    return check_batch(where, x, net._widths[0], net.dtype, needs_variance=False)
+    return net._boundary.batch(f"MLP.{method}: x", x, needs_variance=False)
 
 
 def checked_set(
     net: "MLP", method: str, x: Any, y: Any, *, train_mode: bool, prefix: str = ""
 ) -> tuple[Array, Array, int]:
     """A data set of at least one row, and which loss its labels are for."""
-    where, width = f"MLP.{method}: {prefix}", net._widths[0]
-    needs_variance = net.bn and train_mode
-    x = check_batch(f"{where}x", x, width, net.dtype, needs_variance=needs_variance)
+    where = f"MLP.{method}: {prefix}"
+    x = net._boundary.batch(f"{where}x", x, needs_variance=net.bn and train_mode)
     if len(x) == 0:
         raise ValueError(f"{where}x has shape {x.shape}, expected at least 1 row")
-    shape = len(x), net._widths[-1]
-    y, kind = check_labels(f"{where}y", y, shape, net.dtype, net.criterion.name)
+    y, kind = net._boundary.labels(f"{where}y", y, len(x))
     return x, y, kind

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import kernels
-from kernels.boundary import cast, fits, to_array, to_floats
+from kernels.arrays import cast, fits, to_array, to_floats
 from kernels.op import OPS
 from mlp.arguments import as_dtype, whole
 
@@ -19,7 +19,7 @@ Reader = Callable[[], Array | None]
 
 
 def checked_floats(where: str, value: Any, dtype: np.dtype) -> Array:
-    """`kernels.boundary.to_floats`, typed."""
+    """`kernels.arrays.to_floats`, typed."""
     array: Array = to_floats(where, value, dtype)
     return array
 

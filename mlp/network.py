@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from kernels.jit import direct
 from kernels.op import OPS
 from mlp import engine
 from mlp.activations import Activation, as_activations
 from mlp.arguments import as_dtype, as_generator, as_sequence, by_name, whole
-from mlp.batches import NO_LABELS, Labels, as_words, check_batch, check_labels
+from mlp.batches import NO_LABELS, Boundary, as_words
 from mlp.compiled import jit, jit_train_step
 from mlp.criteria import Criterion, as_criterion
 from mlp.history import History
@@ -21,19 +22,14 @@ from mlp.plan import (
     ACTIVATION,
     AFFINE,
     BACKWARD,
-    BATCH,
     BATCHNORM,
-    COMMAND,
     DX,
     DY,
     FORWARD,
     KEEP,
     LOSE,
-    LOSS,
     LOSS_OF_ROWS,
     SOFTMAX_LABELS,
-    SOFTMAX_SOFT,
-    SQUARES,
     TRAINING,
     UPDATE,
     WIDTH_IN,
@@ -148,7 +144,12 @@ class MLP(UpdateSettings):
         self._plan = Plan(self._specs(), self._optimizer.code, self._optimizer.moments)
         self._memory = aligned_zeros(self._plan.memory_size, self.dtype)
         self._bind_layers()
-        self._make_room(1, training=True)
+        self._boundary = Boundary(
+            self._widths[0], self._widths[-1], self.dtype, self.criterion.name
+        )
+        self._engine: Callable[..., float] = self._first_call
+        self._training = True
+        self._make_room(1)
         self._set_up(lr, weight_decay, max_norm)
 
     # ------------------------------------------------------------------ building
@@ -199,21 +200,22 @@ class MLP(UpdateSettings):
 
         return read
 
-    def _make_room(self, rows: int, training: bool) -> None:
+    def _make_room(self, rows: int) -> None:
         """A state for batches of up to `rows` rows. What the old one's arena held is gone.
 
         Nothing changes before the memory is there: a batch too large leaves things as they were.
         """
         state = self._new_state(rows)
-        state[TRAINING] = training
+        state[TRAINING] = self._training
         self._state, self._capacity = state, rows
         self._table, self._arena = rows_of(state), arena_of(state, self.dtype)
         self._rows: int | None = None  # of the last forward
+        self._prepared: tuple[int, ...] | None = None  # shape of x, where the last was a step
         self._can_backward = self._has_gradients = False
 
     def _new_state(self, rows: int) -> Array:
         state = self._plan.state(rows, self.dtype, mean_reduction=self.reduction == "mean")
-        state[LOSS_OF_ROWS] = SQUARES if self.criterion.name == "mse" else SOFTMAX_SOFT
+        state[LOSS_OF_ROWS] = self._boundary.loss_of_rows
         return state
 
     def __reduce__(self) -> Any:
@@ -267,7 +269,7 @@ class MLP(UpdateSettings):
     @property
     def train_mode(self) -> bool:
         """Whether batchnorm takes its statistics from the batch."""
-        return bool(self._state[TRAINING])
+        return self._training
 
     def train(self) -> None:
         """Statistics from the batch; running averages follow it."""
@@ -278,14 +280,15 @@ class MLP(UpdateSettings):
         self._set_mode(False)
 
     def _set_mode(self, training: bool) -> None:
-        self._can_backward = self._can_backward and training == self.train_mode
-        self._state[TRAINING] = training
+        self._can_backward = self._can_backward and training == self._training
+        self._training = self._state[TRAINING] = training
+        self._prepared = None
 
     # ------------------------------------------------------------------ forward and backward
 
     def forward(self, x: Any) -> Array:
         """The network's output for a batch x (N, input_size): an array of its own."""
-        x = self._check_batch("forward", x)
+        x = self._boundary.batch("MLP.forward: x", x, needs_variance=self.bn and self._training)
         self._reserve(len(x))
         self._run(FORWARD | KEEP, x, NO_LABELS)
         self._can_backward = True
@@ -308,7 +311,7 @@ class MLP(UpdateSettings):
                 "MLP.backward: got no activations of the present parameters, "
                 "expected a forward before it"
             )
-        y, kind = self._check_labels("backward", labels, self._rows)
+        y, kind = self._boundary.labels("MLP.backward: labels", labels, self._rows)
         rows, width, start = len(y), self._widths[0], self._table[0, X]
         x = self._arena[start : start + rows * width].reshape(rows, width)
         self._run(LOSE | BACKWARD | KEEP, x, y, kind)
@@ -326,10 +329,17 @@ class MLP(UpdateSettings):
 
     def _run(self, command: int, x: Array, y: Array, kind: int = SOFTMAX_LABELS) -> float:
         """One command for one batch; returns the sum of its losses."""
-        state = self._state
-        state[COMMAND], state[BATCH], state[LOSS] = command, len(x), kind
-        total: float = engine.run(state, self._memory, x, as_words(y))
-        return total
+        words = as_words(y, kind)
+        return self._engine(self._state, self._memory, x, words, command, len(x), kind)
+
+    def _first_call(self, *arguments: Any) -> float:
+        """The engine's first call, which compiles or loads it; later ones go to it directly.
+
+        It is called without a look at its arrays: they are the network's own, or have passed
+        the boundary.
+        """
+        self._engine = direct(engine.run, *arguments)
+        return self._engine(*arguments)
 
     # ------------------------------------------------------------------ what came out
 
@@ -351,14 +361,14 @@ class MLP(UpdateSettings):
     def total_loss(self, labels: Any) -> float:
         """The sum over the last batch of each sample's loss."""
         output = self._last_output("total_loss")
-        y, _ = self._check_labels("total_loss", labels, len(output))
+        y, _ = self._boundary.labels("MLP.total_loss: labels", labels, len(output))
         losses = OPS[self.criterion.name].value(output, y)[0]
         return float(losses.sum(dtype=np.float64))
 
     def error(self, labels: Any) -> int:
         """How many samples of the last batch have their largest output in the wrong place."""
         output = self._last_output("error")
-        y, kind = self._check_labels("error", labels, len(output))
+        y, kind = self._boundary.labels("MLP.error: labels", labels, len(output))
         truth = y if kind == SOFTMAX_LABELS else y.argmax(axis=1)
         # The largest of a row with NaN is unknown, and so not in the right place.
         wrong = (output.argmax(axis=1) != truth) | np.isnan(output).any(axis=1)
@@ -382,22 +392,11 @@ class MLP(UpdateSettings):
             f"{self.dtype}, {self._plan.n_parameters} parameters>"
         )
 
-    # ------------------------------------------------------------------ the boundary
-
-    def _check_batch(self, method: str, x: Any) -> Array:
-        needs_variance = self.bn and self.train_mode
-        where = f"MLP.{method}: x"
-        return check_batch(where, x, self._widths[0], self.dtype, needs_variance=needs_variance)
-
-    def _check_labels(self, method: str, labels: Any, n: int | None) -> Labels:
-        where, shape = f"MLP.{method}: labels", (n, self._widths[-1])
-        return check_labels(where, labels, shape, self.dtype, self.criterion.name)
-
     def _reserve(self, rows: int) -> None:
         """Room for batches of so many rows; what was there of the last is gone."""
         if rows > self._capacity:
-            self._make_room(rows, self.train_mode)
-        self._rows = rows
+            self._make_room(rows)
+        self._rows, self._prepared = rows, None
         self._can_backward = self._has_gradients = False
 
 

@@ -11,6 +11,7 @@ its arena, read in the network's dtype, is scratch for one batch, and a larger b
 larger state. Entries of header and rows are offsets, widths, codes and the present command.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +37,11 @@ CONTINUE = 64
 """Losses and mistakes are added to those of the call before, in the order of one long call."""
 GUARD = 128
 """A batch whose loss is not finite ends the call, before it reaches a gradient."""
+CHECK = 256
+"""Where a class is out of range the call is REFUSED: that is returned, and nothing is changed."""
+
+REFUSED = -math.inf
+"""No loss of classes is negative."""
 
 # Columns of an op's row. FIRST and SECOND are w and b, or gamma and beta.
 KIND, CODE, WIDTH_IN, WIDTH_OUT, X, Y, DX, DY = range(8)

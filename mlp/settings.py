@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from kernels.boundary import Hyper, fits
+from kernels.arrays import fits
+from kernels.boundary import Hyper
 from kernels.op import OPS
 from mlp.layers import Array
 from mlp.optimizers import Optimizer

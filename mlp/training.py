@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlp import engine
+from kernels.arrays import LABELS as CLASSES
 from mlp.arguments import as_generator, whole
+from mlp.batches import as_words
 from mlp.feed import Feed, Place
 from mlp.history import History
 from mlp.inference import checked_set, mean_loss_and_error
@@ -17,15 +18,15 @@ from mlp.layers import Array
 from mlp.nonfinite import NonFiniteLoss, describe
 from mlp.plan import (
     BACKWARD,
-    BATCH,
-    COMMAND,
+    CHECK,
     CONTINUE,
     COUNT,
     FORWARD,
     GUARD,
     LOSE,
-    LOSS,
     MISTAKES,
+    REFUSED,
+    SOFTMAX_LABELS,
     SQUARES,
     STEPS,
     TOTAL,
@@ -44,6 +45,7 @@ CHECKPOINT_SHARE = 0.01
 """Copying the network takes at most about this share of the time."""
 
 STEP = FORWARD | LOSE | BACKWARD | UPDATE
+CHECKED = STEP | CHECK
 GUARDED = STEP | COUNT | CONTINUE | GUARD
 
 
@@ -52,15 +54,39 @@ def train_step(net: "MLP", x: Any, labels: Any) -> float:
 
     Of the gradients, only those of the parameters are kept.
     """
-    x = net._check_batch("train_step", x)
-    y, kind = net._check_labels("train_step", labels, len(x))
-    if not net.train_mode:
+    kind = SOFTMAX_LABELS
+    # After a step on a batch of this shape nothing is to be prepared if compiled code can read
+    # the arrays as they lie. That there are such classes it sees for itself.
+    if not (
+        type(x) is type(labels) is Array
+        and x.shape == net._prepared
+        and x.dtype == net.dtype
+        and x.flags.carray
+        and len(labels) == len(x)
+        and labels.ndim == 1
+        and labels.dtype == CLASSES
+        and labels.flags.carray
+    ):
+        x, labels, kind = prepare(net, x, labels)
+    n = len(x)
+    total = net._engine(net._state, net._memory, x, labels, CHECKED, n, kind)
+    if total == REFUSED and kind == SOFTMAX_LABELS:
+        net._boundary.check_classes("MLP.train_step: labels", labels)
+    return total / n if n and net._reduction == "mean" else total
+
+
+def prepare(net: "MLP", x: Any, labels: Any) -> tuple[Array, Array, int]:
+    """The batch, the words of its labels and which loss takes them, with room for a step."""
+    x = net._boundary.batch("MLP.train_step: x", x, needs_variance=net.bn and net._training)
+    y, kind = net._boundary.labels("MLP.train_step: labels", labels, len(x))
+    if not net._training:
         raise ValueError(
             "MLP.train_step: the network is in evaluation mode, expected train() before"
         )
     net._reserve(len(x))
-    total = net._run(STEP, x, y, kind)
-    return total / max(len(x), 1) if net._reduction == "mean" else total
+    if kind == SOFTMAX_LABELS:
+        net._prepared = x.shape
+    return x, as_words(y, kind), kind
 
 
 def fit(
@@ -177,10 +203,9 @@ class Training:
     def step(self, steps: int) -> bool:
         """At most so many steps in one compiled call; False if a loss was not finite."""
         x, y, batch = self.feed.take(steps)
-        state = self.net._state
-        state[COMMAND], state[BATCH], state[LOSS] = GUARDED, batch, self.kind
-        engine.run(state, self.net._memory, x, y)
-        return bool(state[STEPS] == -(-len(x) // batch))
+        net = self.net
+        net._engine(net._state, net._memory, x, y, GUARDED, batch, self.kind)
+        return bool(net._state[STEPS] == -(-len(x) // batch))
 
     def record(self, validation: tuple[Array, Array, int] | None) -> None:
         """Put the epoch that has ended into the history."""
