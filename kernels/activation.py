@@ -285,6 +285,9 @@ silu = Op(
 ACTIVATIONS = (identity, relu, leaky_relu, elu, sigmoid, tanh, softplus, gelu, silu)
 """The activations in the order of the codes that the two functions below take."""
 
+RELU = ACTIVATIONS.index(relu)
+"""Its code: an affine map can do it along."""
+
 
 @jit
 def activation_forward(code, setting, x, y):

@@ -41,8 +41,18 @@ def share(count, unit, team):
     )
 
 
-PAUSES = {"x86_64": "pause", "aarch64": "yield", "arm64": "yield"}
-"""What tells the processor that a loop only waits."""
+def _emit_pause(builder):
+    """Tell the processor that a loop only waits."""
+    number = ir.IntType(32)
+    machine = builder.module.triple.split("-")[0]
+    if machine == "x86_64":
+        name, arguments = "llvm.x86.sse2.pause", []
+    elif machine in ("aarch64", "arm64"):
+        name, arguments = "llvm.aarch64.hint", [number(1)]
+    else:
+        return
+    kind = ir.FunctionType(ir.VoidType(), [number] * len(arguments))
+    builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
 
 
 def _emit_barrier(builder, arrived, phase, threads):
@@ -66,9 +76,7 @@ def _emit_barrier(builder, arrived, phase, threads):
     now = builder.load_atomic(phase, "acquire", 8)
     builder.cbranch(builder.icmp_signed("==", now, before), wait, done)
     builder.position_at_end(wait)
-    machine = builder.module.triple.split("-")[0]
-    if machine in PAUSES:
-        builder.asm(ir.FunctionType(ir.VoidType(), []), PAUSES[machine], "", [], True)
+    _emit_pause(builder)
     following = builder.add(count, word(1))
     with builder.if_then(builder.icmp_signed(">", following, word(SPINS)), likely=False):
         builder.call(yield_core, [])

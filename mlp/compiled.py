@@ -6,12 +6,14 @@ a dtype. They check shapes, never allocate, and touch no Python object.
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numba import types
 from numba.core.errors import TypingError
 from numba.extending import overload
 
 from kernels.arrays import first_out_of_range
 from kernels.jit import jit as compiled
+from kernels.share import ALONE
 from kernels.simd import scratch
 from kernels.views import flat, matrix, vector, words
 from mlp.arguments import whole
@@ -160,7 +162,7 @@ def forward(params, x, out):
             y_op = matrix(buffers, (r & 1) * half, rows, op[WIDTH_OUT])
             if r == ops.shape[0] - 1:
                 y_op = matrix(flat(out), start * outputs, rows, outputs)
-            apply(op, memory, memory, x_op, y_op, False)
+            apply(op, memory, memory, x_op, y_op, -np.inf, False, ALONE)
             x_op = y_op
 
 
@@ -194,5 +196,5 @@ def train_step(params, x, y):
         raise ValueError("train_step: y has the wrong width, expected (N, outputs)")
     kind = SOFTMAX_LABELS if y.ndim == 1 else head[LOSS_OF_ROWS]
     command = FORWARD | LOSE | BACKWARD | UPDATE
-    total = run(state, memory, matrix(flat(x), 0, n, x.shape[1]), words(y), command, n, kind)
+    total = run(state, memory, matrix(flat(x), 0, n, x.shape[1]), words(y), command, n, kind, 0, 1)
     return total / max(n, 1) if head[MEAN_REDUCTION] != 0 else total

@@ -12,6 +12,7 @@ from kernels import (
     nesterov_update,
 )
 from kernels.jit import jit, jit_inlined
+from kernels.share import LINE_ENTRIES, share
 from kernels.update import clip_scale, norm
 from kernels.views import vector
 from mlp.plan import (
@@ -47,39 +48,60 @@ def clips(head, memory):
 
 
 @jit_inlined
-def begin_update(head, memory):
-    """Count the update; returns Adam's corrections 1 - β₁ᵗ and 1 - β₂ᵗ."""
+def corrections_of_next(head, memory):
+    """Adam's corrections 1 - β₁ᵗ and 1 - β₂ᵗ for the next update."""
     settings = vector(memory, head[SETTINGS], FIRST_OP_SETTING)
-    settings[UPDATES] += 1
-    if settings[UPDATES] == ROUND:
-        settings[UPDATES] = 0
-        settings[UPDATE_ROUNDS] += 1
     if head[OPTIMIZER] == HEAVY_BALL or head[OPTIMIZER] == NESTEROV:
         return 1.0, 1.0
-    t = ROUND * np.float64(settings[UPDATE_ROUNDS]) + np.float64(settings[UPDATES])
+    t = ROUND * np.float64(settings[UPDATE_ROUNDS]) + np.float64(settings[UPDATES]) + 1.0
     beta1, beta2 = 1.0 - np.float64(settings[REST1]), 1.0 - np.float64(settings[REST2])
     return 1.0 - beta1**t, 1.0 - beta2**t
 
 
 @jit_inlined
-def update_all(head, memory, corrections):
+def count_update(head, memory):
+    settings = vector(memory, head[SETTINGS], FIRST_OP_SETTING)
+    settings[UPDATES] += 1
+    if settings[UPDATES] == ROUND:
+        settings[UPDATES] = 0
+        settings[UPDATE_ROUNDS] += 1
+
+
+@jit_inlined
+def descends(head, memory):
+    """Whether weights follow plain gradient descent."""
+    return head[OPTIMIZER] == HEAVY_BALL and memory[head[SETTINGS] + MOMENTUM] == 0
+
+
+@jit_inlined
+def descent(head, memory):
+    """What multiplies a weight and its gradient in w - lr·(dw + decay·w)."""
+    settings = vector(memory, head[SETTINGS], FIRST_OP_SETTING)
+    lr, decay = np.float64(settings[LEARNING_RATE]), np.float64(settings[WEIGHT_DECAY])
+    return 1.0 - lr * decay, -lr
+
+
+@jit_inlined
+def update_all(head, memory, corrections, team):
     """Every parameter, along gradients clipped where there is a largest norm."""
     size, scale = head[N_PARAMETERS], 1.0
     if clips(head, memory):
         max_norm = np.float64(memory[head[SETTINGS] + MAX_NORM])
         scale = clip_scale(norm(vector(memory, size, size)), max_norm)
     first, linear = np.int64(0), head[N_LINEAR]
-    update(head, memory, first, linear, scale, corrections)
-    update(head, memory, linear, size - linear, scale, corrections)
+    update(head, memory, first, linear, scale, corrections, team)
+    update(head, memory, linear, size - linear, scale, corrections, team)
 
 
 @jit
-def update(head, memory, first, count, scale, corrections):
+def update(head, memory, first, count, scale, corrections, team):
     """The parameters from `first` on: weights and biases of one op or all, or gammas and betas.
 
     With momentum, gammas and betas follow plain gradient descent.
     """
     size = head[N_PARAMETERS]
+    start, end = share(count, LINE_ENTRIES, team)
+    first, count = first + start, end - start
     # In float64: what follows from a setting is rounded once, at the end.
     settings = vector(memory, head[SETTINGS], FIRST_OP_SETTING)
     lr, decay = np.float64(settings[LEARNING_RATE]), np.float64(settings[WEIGHT_DECAY])

@@ -10,7 +10,6 @@ import math
 import numpy as np
 
 from kernels import (
-    affine_forward,
     batchnorm_backward,
     batchnorm_forward,
     batchnorm_inference_backward,
@@ -24,22 +23,36 @@ from kernels import (
     softmax_cross_entropy_soft_forward,
 )
 from kernels.activation import activation_backward, activation_forward
-from kernels.affine import affine_input_backward, affine_parameters_backward
+from kernels.affine import affine_bias_backward
 from kernels.arrays import first_out_of_range
+from kernels.gemm import (
+    matmul_bias_floor,
+    matmul_transpose_a,
+    matmul_transpose_a_onto,
+    matmul_transpose_b,
+)
 from kernels.jit import jit, jit_inlined
+from kernels.share import ALONE, LINE_ENTRIES, meet, share
 from kernels.views import flat, floats, matrix, vector
-from mlp.descent import begin_update, clips, update, update_all
+from mlp.descent import (
+    clips,
+    corrections_of_next,
+    count_update,
+    descends,
+    descent,
+    update,
+    update_all,
+)
 from mlp.plan import (
     ACTIVATION,
     AFFINE,
     ARENA,
     BACKWARD,
-    BATCH,
+    BARRIER,
     BATCHNORM,
     CHECK,
     CODE,
     COLUMNS,
-    COMMAND,
     CONTINUE,
     COUNT,
     D_LOSSES,
@@ -52,7 +65,6 @@ from mlp.plan import (
     KEEP,
     KIND,
     LOSE,
-    LOSS,
     LOSSES,
     MEAN,
     MEAN_REDUCTION,
@@ -63,6 +75,7 @@ from mlp.plan import (
     PASSING,
     PASSING_SIZE,
     REFUSED,
+    RELU_FOLLOWS,
     RSTD,
     RUNNING_MEAN,
     RUNNING_VAR,
@@ -83,17 +96,16 @@ from mlp.plan import (
     Y,
 )
 
-affine = affine_forward.jitted
-"""The function itself can be inlined, which the checked kernel around it cannot."""
-
 
 @jit
-def run(state, memory, x, y, command, batch, kind):
+def run(state, memory, x, y, command, batch, kind, thread, threads):
     """What the command says, for each `batch` rows of x; returns the sum of all losses.
 
     state, memory : as `plan.py` lays them out; x (N, inputs).
     y : int64 (N,) classes, or the bytes of the target rows (N, outputs) in the dtype of x.
     command, kind : what to do, and the loss for labels of this kind.
+    thread, threads : so many threads call this with the same arguments but for `thread`, which
+        counts them from 0.
 
     Leaves the number of finished batches in STEPS and, with COUNT, that of mistakes in MISTAKES.
     TOTAL holds the bits of the sum, which is float64 whatever the dtype.
@@ -101,44 +113,51 @@ def run(state, memory, x, y, command, batch, kind):
     head = vector(state, 0, HEADER)
     ops = matrix(state, HEADER, head[N_OPS], COLUMNS)
     arena = floats(state, head[ARENA], memory)
+    team, leads = (thread, threads), thread == 0
     checks = command & CHECK != 0 and kind == SOFTMAX_LABELS
     if checks and first_out_of_range(y, head[WIDTH_LAST]) >= 0:
         return REFUSED
-    head[COMMAND], head[BATCH], head[LOSS] = command, batch, kind
+    total, wrong, steps = 0.0, 0, 0
+    if command & CONTINUE:
+        total, wrong = np.int64(head[TOTAL]).view(np.float64), head[MISTAKES]
     width = x.shape[1]
-    head[STEPS] = 0
-    if not command & CONTINUE:
-        head[TOTAL] = head[MISTAKES] = 0  # of 0.0 all bits are 0
-    total = np.int64(head[TOTAL]).view(np.float64)
-    for start in range(0, max(x.shape[0], 1), max(head[BATCH], 1)):
-        n = min(head[BATCH], x.shape[0] - start)
+    for start in range(0, max(x.shape[0], 1), max(batch, 1)):
+        n = min(batch, x.shape[0] - start)
         rows = matrix(flat(x), start * width, n, width)
         if command & KEEP:
             rows = matrix(arena, ops[0, X], n, width)
-            if command & FORWARD:
+            if command & FORWARD and leads:
                 load(x, start, rows)
+            meet(head, BARRIER, threads)
         if command & FORWARD:
-            forward(head, ops, memory, arena, rows)
+            forward(head, ops, memory, arena, rows, command, team)
         if command & LOSE:
-            value = loss(head, arena, n, y, start)
+            value = loss(head, arena, n, y, start, kind, team)
             if command & GUARD and not math.isfinite(value):
                 break
             total += value
-        if command & COUNT:
-            head[MISTAKES] += mistakes(head, arena, n, y, start)
+        if command & COUNT and leads:
+            wrong += mistakes(head, arena, n, y, start, kind)
         # An op's parameters are updated while they are at hand, unless something has to wait
         # for all gradients.
         waits = command & BACKWARD == 0 or command & KEEP != 0 or clips(head, memory)
         corrections = (1.0, 1.0)
         if command & UPDATE:
-            corrections = begin_update(head, memory)
+            corrections = corrections_of_next(head, memory)
         if command & BACKWARD:
             learns = command & UPDATE != 0 and not waits
-            backward(head, ops, memory, arena, rows, learns, corrections)
-        if command & UPDATE and waits:
-            update_all(head, memory, corrections)
-        head[STEPS] += 1
-    head[TOTAL] = np.float64(total).view(np.int64)
+            backward(head, ops, memory, arena, rows, command, learns, corrections, team)
+        if command & UPDATE:
+            if waits:
+                update_all(head, memory, corrections, team)
+                meet(head, BARRIER, threads)
+            if leads:
+                count_update(head, memory)
+        steps += 1
+    if leads:
+        head[STEPS], head[MISTAKES] = steps, wrong
+        head[TOTAL] = np.float64(total).view(np.int64)
+    meet(head, BARRIER, threads)
     return total
 
 
@@ -154,27 +173,44 @@ def load(x, start, rows):
 
 
 @jit_inlined
-def forward(head, ops, memory, arena, rows):
-    """Run every op on a batch."""
+def forward(head, ops, memory, arena, rows, command, team):
+    """Run every op on a batch. Nobody looks between an affine map and its relu but with KEEP."""
     training = head[TRAINING] != 0
     x = rows
     for r in range(ops.shape[0]):
-        op = ops[r]
-        y = matrix(arena, op[Y], rows.shape[0], op[WIDTH_OUT])
-        apply(op, memory, arena, x, y, training)
+        op, floor = ops[r], -np.inf
+        if is_fused(op, command):
+            continue
+        if r > 0 and is_fused(ops[r - 1], command):
+            op, floor = ops[r - 1], 0.0
+        y = matrix(arena, ops[r, Y], rows.shape[0], op[WIDTH_OUT])
+        apply(op, memory, arena, x, y, floor, training, team)
+        meet(head, BARRIER, team[1])
         x = y
 
 
 @jit_inlined
-def apply(op, memory, arena, x, y, training):
-    """One op; only batchnorm in training writes to the arena, its statistics."""
+def is_fused(op, command):
+    """Whether the affine map `op` is done along with its relu."""
+    return op[KIND] == AFFINE and op[CODE] == RELU_FOLLOWS and not command & KEEP
+
+
+@jit_inlined
+def apply(op, memory, arena, x, y, floor, training, team):
+    """One op; only batchnorm in training writes to the arena, its statistics.
+
+    An affine map's results below `floor` are raised to it.
+    """
     if op[KIND] == AFFINE:
         w = matrix(memory, op[FIRST], op[WIDTH_IN], op[WIDTH_OUT])
-        affine(x, w, vector(memory, op[SECOND], op[WIDTH_OUT]), y)
+        matmul_bias_floor(x, w, vector(memory, op[SECOND], op[WIDTH_OUT]), floor, y, team)
     elif op[KIND] == BATCHNORM:
-        batchnorm_op_forward(op, memory, arena, x, y, training)
+        if team[0] == 0:
+            batchnorm_op_forward(op, memory, arena, x, y, training)
     elif op[KIND] == ACTIVATION:
-        activation_forward(op[CODE], memory[op[SETTING]], flat(x), flat(y))
+        first, end = share(x.size, LINE_ENTRIES, team)
+        x_part, y_part = vector(flat(x), first, end - first), vector(flat(y), first, end - first)
+        activation_forward(op[CODE], memory[op[SETTING]], x_part, y_part)
 
 
 @jit_inlined
@@ -199,39 +235,46 @@ def batchnorm_op_forward(op, memory, arena, x, y, training):
 
 
 @jit_inlined
-def loss(head, arena, n, y, start):
+def loss(head, arena, n, y, start, kind, team):
     """The sum of the samples' losses; leaves the gradient of their mean or sum at the output.
 
     `y` holds classes or, for the other losses, the bytes of target rows; the batch's begin
     at row `start`.
     """
     m = head[WIDTH_LAST]
-    z, dz = matrix(arena, head[OUTPUT], n, m), matrix(arena, head[D_OUTPUT], n, m)
-    p = matrix(arena, head[SOFTMAX], n, m)
-    losses, dlosses = vector(arena, head[LOSSES], n), vector(arena, head[D_LOSSES], n)
+    first, end = share(n, 1, team)
+    count, at = end - first, first * m
+    z = matrix(arena, head[OUTPUT] + at, count, m)
+    dz, p = (
+        matrix(arena, head[D_OUTPUT] + at, count, m),
+        matrix(arena, head[SOFTMAX] + at, count, m),
+    )
+    losses = vector(arena, head[LOSSES] + first, count)
+    dlosses = vector(arena, head[D_LOSSES] + first, count)
     weight = 1.0 / n if head[MEAN_REDUCTION] != 0 and n > 0 else 1.0
-    for i in range(n):
+    for i in range(count):
         dlosses[i] = weight
-    if head[LOSS] == SOFTMAX_LABELS:
-        labels = vector(y, start, n)
+    if kind == SOFTMAX_LABELS:
+        labels = vector(y, start + first, count)
         softmax_cross_entropy_forward(z, labels, losses, p)
         softmax_cross_entropy_backward(dlosses, p, labels, dz)
     else:
-        targets = matrix(floats(y, 0, arena), start * m, n, m)
-        if head[LOSS] == SOFTMAX_SOFT:
+        targets = matrix(floats(y, 0, arena), start * m + at, count, m)
+        if kind == SOFTMAX_SOFT:
             softmax_cross_entropy_soft_forward(z, targets, losses, p)
             softmax_cross_entropy_soft_backward(dlosses, p, targets, dz)
         else:
             mse_forward(z, targets, losses)
             mse_backward(dlosses, z, targets, dz)
+    meet(head, BARRIER, team[1])
     total = 0.0
     for i in range(n):
-        total += losses[i]
+        total += arena[head[LOSSES] + i]
     return total
 
 
 @jit_inlined
-def mistakes(head, arena, n, y, start):
+def mistakes(head, arena, n, y, start, kind):
     """How many samples of the batch have their largest output in the wrong place.
 
     The largest of a row with NaN is unknown, and so in no right place.
@@ -240,7 +283,7 @@ def mistakes(head, arena, n, y, start):
     z = matrix(arena, head[OUTPUT], n, m)
     wrong = 0
     for i in range(n):
-        if head[LOSS] == SOFTMAX_LABELS:
+        if kind == SOFTMAX_LABELS:
             truth = y[start + i]
         else:
             truth = largest(vector(floats(y, 0, arena), (start + i) * m, m))
@@ -264,14 +307,12 @@ def largest(values):
 
 
 @jit_inlined
-def backward(head, ops, memory, arena, rows, learns, corrections):
+def backward(head, ops, memory, arena, rows, command, learns, corrections, team):
     """From the gradient at the output to every parameter's, and with KEEP to the input's.
 
     Where it learns, each op's parameters are updated as soon as their gradient is there.
     """
-    training = head[TRAINING] != 0
-    keeps = head[COMMAND] & KEEP != 0
-    gradients = head[N_PARAMETERS]  # what lies between a parameter and its gradient
+    keeps = command & KEEP != 0
     n = rows.shape[0]
     dy = matrix(arena, head[D_OUTPUT], n, head[WIDTH_LAST])
     for r in range(ops.shape[0] - 1, -1, -1):
@@ -280,30 +321,56 @@ def backward(head, ops, memory, arena, rows, learns, corrections):
         place = op[DX] if keeps else head[PASSING] + (r & 1) * head[PASSING_SIZE]
         dx = matrix(arena, place, n, op[WIDTH_IN])
         if op[KIND] == AFFINE:
-            w = matrix(memory, op[FIRST], op[WIDTH_IN], op[WIDTH_OUT])
-            dw = matrix(memory, gradients + op[FIRST], op[WIDTH_IN], op[WIDTH_OUT])
-            db = vector(memory, gradients + op[SECOND], op[WIDTH_OUT])
-            affine_parameters_backward(dy, x, dw, db)
-            if r > 0 or keeps:
-                affine_input_backward(dy, w, dx)
+            needs_dx = r > 0 or keeps
+            affine_op_backward(head, op, memory, dy, x, dx, needs_dx, learns, corrections, team)
         elif op[KIND] == BATCHNORM:
-            batchnorm_op_backward(op, memory, arena, dy, x, dx, gradients, training)
+            if team[0] == 0:
+                batchnorm_op_backward(head, op, memory, arena, dy, x, dx)
+                if learns:
+                    update(head, memory, op[FIRST], 2 * op[WIDTH_OUT], 1.0, corrections, ALONE)
         elif op[KIND] == ACTIVATION:
-            y = vector(arena, op[Y], n * op[WIDTH_OUT])
-            activation_backward(op[CODE], memory[op[SETTING]], flat(dy), flat(x), y, flat(dx))
-        if learns and op[KIND] != ACTIVATION:
-            count = (op[WIDTH_IN] + 1 if op[KIND] == AFFINE else 2) * op[WIDTH_OUT]
-            update(head, memory, op[FIRST], count, 1.0, corrections)
+            first, end = share(dy.size, LINE_ENTRIES, team)
+            size = end - first
+            activation_backward(
+                op[CODE], memory[op[SETTING]], vector(flat(dy), first, size),
+                vector(flat(x), first, size), vector(arena, op[Y] + first, size),
+                vector(flat(dx), first, size),
+            )  # fmt: skip
+        meet(head, BARRIER, team[1])
         dy = dx
 
 
 @jit_inlined
-def batchnorm_op_backward(op, memory, arena, dy, x, dx, gradients, training):
-    m = op[WIDTH_OUT]
+def affine_op_backward(head, op, memory, dy, x, dx, needs_dx, learns, corrections, team):
+    """dx, dw and db; where it learns by plain gradient descent, w goes a step along its gradient
+    in place of dw.
+    """
+    gradients = head[N_PARAMETERS]  # what lies between a parameter and its gradient
+    k, m = op[WIDTH_IN], op[WIDTH_OUT]
+    w, dw = matrix(memory, op[FIRST], k, m), matrix(memory, gradients + op[FIRST], k, m)
+    if needs_dx:
+        matmul_transpose_b(dy, w, dx, team)
+    affine_bias_backward(dy, vector(memory, gradients + op[SECOND], m), team)
+    if not learns:
+        matmul_transpose_a(x, dy, dw, team)
+    elif descends(head, memory):
+        meet(head, BARRIER, team[1])  # nobody reads w any more
+        keep, scale = descent(head, memory)
+        matmul_transpose_a_onto(x, dy, keep, scale, w, team)
+        update(head, memory, op[SECOND], m, 1.0, corrections, team)
+    else:
+        matmul_transpose_a(x, dy, dw, team)
+        meet(head, BARRIER, team[1])
+        update(head, memory, op[FIRST], (k + 1) * m, 1.0, corrections, team)
+
+
+@jit_inlined
+def batchnorm_op_backward(head, op, memory, arena, dy, x, dx):
+    m, gradients = op[WIDTH_OUT], head[N_PARAMETERS]
     gamma = vector(memory, op[FIRST], m)
     dgamma = vector(memory, gradients + op[FIRST], m)
     dbeta = vector(memory, gradients + op[SECOND], m)
-    if training:
+    if head[TRAINING] != 0:
         mean, rstd = vector(arena, op[MEAN], m), vector(arena, op[RSTD], m)
         batchnorm_backward(dy, x, gamma, mean, rstd, dx, dgamma, dbeta)
     else:

@@ -72,7 +72,7 @@ def mean_loss_and_error(net: "MLP", x: Array, y: Array, kind: int) -> tuple[floa
         part = slice(start, start + size)
         rows, words = x[part], as_words(y[part], kind)
         total += net._engine(
-            state, net._memory, rows, words, FORWARD | LOSE | COUNT, len(rows), kind
+            state, net._memory, rows, words, FORWARD | LOSE | COUNT, len(rows), kind, 0, 1
         )
         mistakes += int(state[MISTAKES])
     return total / len(x), None if kind == SQUARES else mistakes / len(x)
@@ -92,7 +92,7 @@ def batches(net: "MLP", x: Array) -> Iterator[tuple[int, Array]]:
     arena, place, width = arena_of(state, net.dtype), state[OUTPUT], net._widths[-1]
     for start in range(0, len(x), size):
         part = x[start : start + size]
-        net._engine(state, net._memory, part, NO_LABELS, FORWARD, len(part), SOFTMAX_LABELS)
+        net._engine(state, net._memory, part, NO_LABELS, FORWARD, len(part), SOFTMAX_LABELS, 0, 1)
         yield start, arena[place : place + len(part) * width].reshape(len(part), width)
 
 

@@ -148,7 +148,7 @@ class MLP(UpdateSettings):
             self._widths[0], self._widths[-1], self.dtype, self.criterion.name
         )
         self._engine: Callable[..., float] = self._first_call
-        self._training = True
+        self._training = self._keeps_gradients = True
         self._make_room(1)
         self._set_up(lr, weight_decay, max_norm)
 
@@ -259,6 +259,7 @@ class MLP(UpdateSettings):
     @grads.setter
     def grads(self, values: Any) -> None:
         self._assign("grads", self.grads, values)
+        self._keeps_gradients = True
 
     def _assign(self, name: str, vector: Array, values: Any) -> None:
         new = checked_floats(f"MLP.{name}", values, self.dtype)
@@ -315,22 +316,34 @@ class MLP(UpdateSettings):
         rows, width, start = len(y), self._widths[0], self._table[0, X]
         x = self._arena[start : start + rows * width].reshape(rows, width)
         self._run(LOSE | BACKWARD | KEEP, x, y, kind)
-        self._has_gradients = True
+        self._has_gradients = self._keeps_gradients = True
         return self._there(self._reader(0, DX, WIDTH_IN), "backward")
 
     def zero_grads(self) -> None:
         """Set every gradient to zero. (`backward` overwrites; it never adds.)"""
         self.grads[:] = 0
+        self._keeps_gradients = True
+
+    def _forget_gradients(self) -> None:
+        """Before steps that keep none: NaN, which nobody takes for a gradient."""
+        if self._keeps_gradients:
+            self.grads[:] = np.nan
+            self._keeps_gradients = False
 
     def step(self) -> None:
         """Update the parameters along the last gradients."""
+        if not self._keeps_gradients:
+            raise ValueError(
+                "MLP.step: got no gradients, since training steps keep none; "
+                "expected a backward before it"
+            )
         self._run(UPDATE, np.empty((0, self._widths[0]), self.dtype), NO_LABELS)
         self._can_backward = False
 
     def _run(self, command: int, x: Array, y: Array, kind: int = SOFTMAX_LABELS) -> float:
         """One command for one batch; returns the sum of its losses."""
         words = as_words(y, kind)
-        return self._engine(self._state, self._memory, x, words, command, len(x), kind)
+        return self._engine(self._state, self._memory, x, words, command, len(x), kind, 0, 1)
 
     def _first_call(self, *arguments: Any) -> float:
         """The engine's first call, which compiles or loads it; later ones go to it directly.

@@ -13,18 +13,25 @@ larger state. Entries of header and rows are offsets, widths, codes and the pres
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-HEADER, COLUMNS = 32, 16
+from kernels.activation import RELU
+from kernels.share import BARRIER_WORDS
+
+HEADER, COLUMNS = 32 + BARRIER_WORDS, 16
 """Entries of the header, and of each op's row."""
 
 # Entries of the header: what the plan fixes,
 N_OPS, ARENA, N_PARAMETERS, N_LINEAR, WIDTH_LAST, OUTPUT, D_OUTPUT = range(7)
 LOSSES, D_LOSSES, SOFTMAX, SETTINGS, MEAN_REDUCTION = range(7, 12)
 PASSING, PASSING_SIZE, OPTIMIZER, CAPACITY, WIDEST, LOSS_OF_ROWS, HAS_BATCHNORM = range(12, 19)
-# and what each call sets or gets back.
-COMMAND, BATCH, LOSS, TRAINING, MISTAKES, STEPS, TOTAL = range(19, 26)
+# and what is set between calls or comes back from one.
+TRAINING, MISTAKES, STEPS, TOTAL = range(19, 23)
+
+BARRIER = 32
+"""Entries from here on are for the threads of one call to meet (`kernels/share.py`)."""
 
 # What a command asks for: any sum of these.
 FORWARD, LOSE, BACKWARD, UPDATE = 1, 2, 4, 8
@@ -44,11 +51,14 @@ REFUSED = -math.inf
 """No loss of classes is negative."""
 
 # Columns of an op's row. FIRST and SECOND are w and b, or gamma and beta.
+# CODE is an activation's number; of an affine map it says whether relu follows at once.
 KIND, CODE, WIDTH_IN, WIDTH_OUT, X, Y, DX, DY = range(8)
 FIRST, SECOND, MEAN, VAR, RSTD, RUNNING_MEAN, RUNNING_VAR, SETTING = range(8, 16)
 
 # Kinds of op.
 AFFINE, BATCHNORM, ACTIVATION = range(3)
+
+RELU_FOLLOWS = 1
 
 # Losses.
 SOFTMAX_LABELS, SOFTMAX_SOFT, SQUARES = range(3)
@@ -193,6 +203,9 @@ class Plan:
                 row[MEAN], row[VAR], row[RSTD] = (take(spec.width_out) for _ in range(3))
             row[SETTING] = setting if spec.settings else 0  # in bounds, and read by no one
             x, dx = y, dy
+        for row, following in pairwise(rows):
+            if row[KIND] == AFFINE and following[KIND] == ACTIVATION and following[CODE] == RELU:
+                row[CODE] = RELU_FOLLOWS
         header[CAPACITY] = capacity
         header[HAS_BATCHNORM] = any(spec.kind == BATCHNORM for spec in self.specs)
         header[WIDEST] = max(max(spec.width_in, spec.width_out) for spec in self.specs)

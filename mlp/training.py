@@ -52,7 +52,8 @@ GUARDED = STEP | COUNT | CONTINUE | GUARD
 def train_step(net: "MLP", x: Any, labels: Any) -> float:
     """Forward, backward and update in one compiled call; returns the loss before it.
 
-    Of the gradients, only those of the parameters are kept.
+    No gradient is kept: look at them after `backward`. With plain gradient descent none of a weight
+    is ever formed, and `grads` is NaN.
     """
     kind = SOFTMAX_LABELS
     # After a step on a batch of this shape nothing is to be prepared if compiled code can read
@@ -69,7 +70,7 @@ def train_step(net: "MLP", x: Any, labels: Any) -> float:
     ):
         x, labels, kind = prepare(net, x, labels)
     n = len(x)
-    total = net._engine(net._state, net._memory, x, labels, CHECKED, n, kind)
+    total = net._engine(net._state, net._memory, x, labels, CHECKED, n, kind, 0, 1)
     if total == REFUSED and kind == SOFTMAX_LABELS:
         net._boundary.check_classes("MLP.train_step: labels", labels)
     return total / n if n and net._reduction == "mean" else total
@@ -84,6 +85,7 @@ def prepare(net: "MLP", x: Any, labels: Any) -> tuple[Array, Array, int]:
             "MLP.train_step: the network is in evaluation mode, expected train() before"
         )
     net._reserve(len(x))
+    net._forget_gradients()
     if kind == SOFTMAX_LABELS:
         net._prepared = x.shape
     return x, as_words(y, kind), kind
@@ -146,6 +148,8 @@ def fit(
     held_out = None if validation is None else checked_validation(net, validation)
     feed = Feed(rows, targets, batch_size, rng if shuffle else None, lonely=not net.bn)
     net._reserve(feed.largest_batch)
+    if epochs > 0:
+        net._forget_gradients()
     net._rows = None  # there is no batch to look at
     training = Training(net, feed, kind)
     visible = is_terminal() if progress is None else bool(progress)
@@ -204,7 +208,7 @@ class Training:
         """At most so many steps in one compiled call; False if a loss was not finite."""
         x, y, batch = self.feed.take(steps)
         net = self.net
-        net._engine(net._state, net._memory, x, y, GUARDED, batch, self.kind)
+        net._engine(net._state, net._memory, x, y, GUARDED, batch, self.kind, 0, 1)
         return bool(net._state[STEPS] == -(-len(x) // batch))
 
     def record(self, validation: tuple[Array, Array, int] | None) -> None:
