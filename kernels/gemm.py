@@ -165,7 +165,7 @@ def block_of(n, m, width, team):
     """Rows and columns of c that are this thread's: columns of tiles, or where their number does
     not divide evenly, rows.
     """
-    if (m + width - 1) // width % team[1] == 0:
+    if team[1] == 1 or (m + width - 1) // width % team[1] == 0:
         first, end = share(m, width, team)
         return 0, n, first, end - first
     first, end = share(n, TILE_ROWS, team)

@@ -34,6 +34,8 @@ SPINS = 4096
 def share(count, unit, team):
     """The first and the end of this thread's part of `count` things, in multiples of `unit`."""
     thread, threads = team
+    if threads == 1:
+        return 0, count
     units = (count + unit - 1) // unit
     return (
         min(count, units * thread // threads * unit),
