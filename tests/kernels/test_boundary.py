@@ -8,7 +8,6 @@ import pytest
 import kernels
 from kernels import OPS, Kernel
 
-
 CHANGED_IN_PLACE = pytest.mark.filterwarnings("ignore:Setting the:DeprecationWarning")
 """Newer versions of NumPy warn of it."""
 
@@ -217,6 +216,20 @@ def test_labels_are_looked_at_at_every_call(rng):
         with pytest.raises(ValueError, match=rf"labels\[1\] is {wrong}, expected a class from 0"):
             kernels.softmax_cross_entropy_forward(z, labels, loss, p)
     np.testing.assert_array_equal(loss, before)
+
+
+def test_any_of_the_outputs_may_be_given(rng):
+    """Outputs of one shape are told apart, also by a call that follows one with another."""
+    x, gamma, beta = rng.standard_normal((4, 3)), np.ones(3), np.zeros(3)
+    expected = dict(
+        zip(["y", "mean", "var", "rstd"], kernels.batchnorm_forward(x, gamma, beta), strict=True)
+    )
+    for names in (["mean"], ["var"], ["rstd", "mean"], ["y"], list(expected), []):
+        given = {name: np.full_like(expected[name], np.nan) for name in names}
+        got = dict(zip(expected, kernels.batchnorm_forward(x, gamma, beta, **given), strict=True))
+        for name, array in expected.items():
+            np.testing.assert_array_equal(got[name], array)
+            assert name not in given or got[name] is given[name]
 
 
 def test_outputs_that_overlap_are_refused(rng):
