@@ -195,13 +195,12 @@ class Kernel:
     def _key(self, values):
         """What decides whether the arrays may be passed as they are; None: not at a glance."""
         key = ()
-        for i in self._arrays:
-            value = values[i]
+        for value in values:
             if type(value) is np.ndarray and value.flags.carray:
                 key += value.shape, value.dtype
             elif value is None:
-                key += (None,)
-            else:
+                key += (None,)  # which outputs are given counts too
+            elif type(value) is not float:
                 return None
         return key
 
@@ -232,10 +231,13 @@ class Kernel:
     def _remember(self, values) -> Layout:
         """Convert the inputs, check all shapes, and know them the next time."""
         self._convert(values)
-        layout = self._derive(values)
-        if len(self._layouts) >= KNOWN_LAYOUTS:
-            self._layouts.clear()
-        self._layouts[self._key(values)] = layout
+        key = self._key(values)
+        layout = self._layouts.get(key)
+        if layout is None:
+            layout = self._derive(values)
+            if len(self._layouts) >= KNOWN_LAYOUTS:
+                self._layouts.clear()
+            self._layouts[key] = layout
         return layout
 
     def _derive(self, values) -> Layout:

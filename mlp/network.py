@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from kernels.jit import direct
-from kernels.op import OPS
 from mlp import engine
 from mlp.activations import Activation, as_activations
 from mlp.arguments import as_dtype, as_generator, as_sequence, by_name, whole
@@ -16,7 +15,8 @@ from mlp.criteria import Criterion, as_criterion
 from mlp.history import History
 from mlp.inference import evaluate, predict, predict_proba
 from mlp.initializers import as_weight_init
-from mlp.layers import Array, BatchNorm, Linear, Reader, checked_floats
+from mlp.last_batch import LastBatch
+from mlp.layers import Array, BatchNorm, Linear, checked_floats
 from mlp.optimizers import Optimizer, as_optimizer
 from mlp.plan import (
     ACTIVATION,
@@ -24,7 +24,6 @@ from mlp.plan import (
     BACKWARD,
     BATCHNORM,
     DX,
-    DY,
     FORWARD,
     KEEP,
     LOSE,
@@ -46,7 +45,7 @@ from mlp.settings import UpdateSettings
 from mlp.training import fit, train_step
 
 
-class MLP(UpdateSettings):
+class MLP(UpdateSettings, LastBatch):
     """A multilayer perceptron: Linear, optional BatchNorm and activation, layer by layer.
 
     Parameters
@@ -188,18 +187,6 @@ class MLP(UpdateSettings):
     def _parameters_changed(self) -> None:
         self._can_backward = False
 
-    def _reader(self, op: int, column: int, width: int) -> Reader:
-        """A function that copies an array of the last batch out of the arena, if it is there."""
-
-        def read() -> Array | None:
-            if self._rows is None or (column in (DX, DY) and not self._has_gradients):
-                return None
-            rows, columns, start = self._rows, self._table[op, width], self._table[op, column]
-            found = self._arena[start : start + rows * columns].reshape(rows, columns)
-            return np.array(found)
-
-        return read
-
     def _make_room(self, rows: int) -> None:
         """A state for batches of up to `rows` rows. What the old one's arena held is gone.
 
@@ -209,7 +196,7 @@ class MLP(UpdateSettings):
         state[TRAINING] = self._training
         self._state, self._capacity = state, rows
         self._table, self._arena = rows_of(state), arena_of(state, self.dtype)
-        self._rows: int | None = None  # of the last forward
+        self._rows = None  # of the last forward
         self._prepared: tuple[int, ...] | None = None  # shape of x, where the last was a step
         self._can_backward = self._has_gradients = False
 
@@ -353,49 +340,6 @@ class MLP(UpdateSettings):
         """
         self._engine = direct(engine.run, *arguments)
         return self._engine(*arguments)
-
-    # ------------------------------------------------------------------ what came out
-
-    @property
-    def output(self) -> Array | None:
-        return self._reader(self._last_ops[-1], Y, WIDTH_OUT)()
-
-    @property
-    def layer_outputs(self) -> list[Array]:
-        """Each layer's output after activation, for the last batch."""
-        return [self._there(self._reader(i, Y, WIDTH_OUT), "layer_outputs") for i in self._last_ops]
-
-    @property
-    def layer_gradients(self) -> list[Array]:
-        """The gradient with respect to each layer's output, from the last backward."""
-        readers = [self._reader(i, DY, WIDTH_OUT) for i in self._last_ops]
-        return [self._there(reader, "layer_gradients", "a backward") for reader in readers]
-
-    def total_loss(self, labels: Any) -> float:
-        """The sum over the last batch of each sample's loss."""
-        output = self._last_output("total_loss")
-        y, _ = self._boundary.labels("MLP.total_loss: labels", labels, len(output))
-        losses = OPS[self.criterion.name].value(output, y)[0]
-        return float(losses.sum(dtype=np.float64))
-
-    def error(self, labels: Any) -> int:
-        """How many samples of the last batch have their largest output in the wrong place."""
-        output = self._last_output("error")
-        y, kind = self._boundary.labels("MLP.error: labels", labels, len(output))
-        truth = y if kind == SOFTMAX_LABELS else y.argmax(axis=1)
-        # The largest of a row with NaN is unknown, and so not in the right place.
-        wrong = (output.argmax(axis=1) != truth) | np.isnan(output).any(axis=1)
-        return int(wrong.sum())
-
-    def _last_output(self, method: str) -> Array:
-        return self._there(self._reader(self._last_ops[-1], Y, WIDTH_OUT), method)
-
-    def _there(self, reader: Reader, method: str, needs: str = "a forward") -> Array:
-        """What `reader` gives, which must be something."""
-        found = reader()
-        if found is None:
-            raise ValueError(f"MLP.{method}: got nothing to look at, expected {needs} before it")
-        return found
 
     def __repr__(self) -> str:
         widths = self._widths

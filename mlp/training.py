@@ -63,8 +63,8 @@ def train_step(net: "MLP", x: Any, labels: Any) -> float:
         and x.shape == net._prepared
         and x.dtype == net.dtype
         and x.flags.carray
-        and len(labels) == len(x)
         and labels.ndim == 1
+        and len(labels) == len(x)
         and labels.dtype == CLASSES
         and labels.flags.carray
     ):

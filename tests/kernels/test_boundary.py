@@ -8,6 +8,9 @@ import pytest
 import kernels
 from kernels import OPS, Kernel
 
+CHANGED_IN_PLACE = pytest.mark.filterwarnings("ignore:Setting the:DeprecationWarning")
+"""Newer versions of NumPy warn of it."""
+
 
 @pytest.fixture
 def affine(rng):
@@ -149,6 +152,84 @@ def test_wrong_outputs_are_refused_and_left_alone(affine):
         with pytest.raises(kind, match=f"affine_forward: {message}"):
             kernels.affine_forward(x, w, b, out)
         assert (np.array(out) == 7.0).all()
+
+
+@CHANGED_IN_PLACE
+@pytest.mark.parametrize("out", [np.empty((2, 3)), np.empty(6)[::1].reshape(2, 3)])
+def test_a_kernel_looks_at_changed_arrays_again(out):
+    x = np.arange(-3.0, 3).reshape(2, 3)
+    kernels.relu_forward(x, out)
+    np.testing.assert_array_equal(out, np.maximum(x, 0))
+    out.shape = (3, 2)
+    with pytest.raises(ValueError, match=r"y has shape \(3, 2\), expected \(2, 3\)"):
+        kernels.relu_forward(x, out)
+    out.shape = (2, 3)
+    out.dtype = np.int64
+    with pytest.raises(TypeError, match="y has dtype int64, expected float64"):
+        kernels.relu_forward(x, out)
+    out.dtype = np.float64
+    out.flags.writeable = False
+    with pytest.raises(ValueError, match="y is read-only"):
+        kernels.relu_forward(x, out)
+
+
+@CHANGED_IN_PLACE
+def test_inputs_that_have_changed_are_looked_at_again(affine):
+    x, w, b = affine
+    out = kernels.affine_forward(x, w, b)
+    before = out.copy()
+    w.shape = (5, 3)
+    with pytest.raises(ValueError, match=r"w has shape \(5, 3\), expected \(k, m\) with k=3"):
+        kernels.affine_forward(x, w, b, out)
+    w.shape = (3, 5)
+    b.dtype = np.complex64
+    with pytest.raises(TypeError, match="b has dtype complex64"):
+        kernels.affine_forward(x, w, b, out)
+    np.testing.assert_array_equal(out, before)
+
+
+@pytest.mark.parametrize("make", [np.array, lambda a: np.array(a)[:], lambda a: a.view(np.matrix)])
+def test_inputs_may_own_their_memory_or_not(affine, make):
+    x, w, b = affine
+    out = np.empty((4, 5))
+    expected = kernels.affine_forward(x, w, b)
+    for target in (out, out[:]):
+        np.testing.assert_array_equal(kernels.affine_forward(make(x), w, b, target), expected)
+
+
+def test_an_output_that_is_an_input_is_refused():
+    square = np.eye(3)
+    for y in (square, square[:]):
+        with pytest.raises(ValueError, match="affine_forward: y overlaps x in memory"):
+            kernels.affine_forward(square, np.ones((3, 3)), np.ones(3), y)
+        with pytest.raises(ValueError, match="affine_forward: y overlaps w in memory"):
+            kernels.affine_forward(np.ones((3, 3)), square, np.ones(3), y)
+    np.testing.assert_array_equal(square, np.eye(3))
+
+
+def test_labels_are_looked_at_at_every_call(rng):
+    z, labels = rng.standard_normal((3, 4)), np.array([0, 1, 3])
+    loss, p = kernels.softmax_cross_entropy_forward(z, labels)
+    before = loss.copy()
+    for wrong in (-1, 4):
+        labels[1] = wrong
+        with pytest.raises(ValueError, match=rf"labels\[1\] is {wrong}, expected a class from 0"):
+            kernels.softmax_cross_entropy_forward(z, labels, loss, p)
+    np.testing.assert_array_equal(loss, before)
+
+
+def test_any_of_the_outputs_may_be_given(rng):
+    """Outputs of one shape are told apart, also by a call that follows one with another."""
+    x, gamma, beta = rng.standard_normal((4, 3)), np.ones(3), np.zeros(3)
+    expected = dict(
+        zip(["y", "mean", "var", "rstd"], kernels.batchnorm_forward(x, gamma, beta), strict=True)
+    )
+    for names in (["mean"], ["var"], ["rstd", "mean"], ["y"], list(expected), []):
+        given = {name: np.full_like(expected[name], np.nan) for name in names}
+        got = dict(zip(expected, kernels.batchnorm_forward(x, gamma, beta, **given), strict=True))
+        for name, array in expected.items():
+            np.testing.assert_array_equal(got[name], array)
+            assert name not in given or got[name] is given[name]
 
 
 def test_outputs_that_overlap_are_refused(rng):
