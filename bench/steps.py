@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-import numba
-
 from bench.contender import Contender
 from bench.field import Field, all_finite, assemble, load
 from bench.networks import LOOPS, STEPS, Network, layers
@@ -12,6 +10,7 @@ from bench.peers import ours
 from bench.progress import say
 from bench.rows import OURS, Row
 from bench.timing import Budget, interleave
+from mlp import set_num_threads
 
 LOOP_STEPS = 1000
 """Steps in one call of a compiled loop."""
@@ -52,7 +51,7 @@ def with_threads(mine: Contender, threads: int) -> list[Contender]:
     """Ours twice: with all threads, and with one."""
 
     def use(count):
-        return lambda: numba.set_num_threads(count)
+        return lambda: set_num_threads(count)
 
     return [replace(mine, prepare=use(threads)), replace(mine, name=ONE_THREAD, prepare=use(1))]
 

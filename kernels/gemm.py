@@ -131,7 +131,7 @@ def multiply(a, a_strides, b, b_strides, c, k, bias, mode, ends, team):
         product(a, a_strides, b, b_strides, c, n, k, m, bias, mode, ends, team)
 
 
-@jit
+@jit_inlined
 def tiny_product(a, a_strides, b, b_strides, c, n, k, m, bias, mode, ends):
     (a_row, a_step), (b_step, b_column) = a_strides, b_strides
     for i in range(n):

@@ -35,6 +35,7 @@ from mlp.layers import BatchNorm, Linear
 from mlp.network import MLP
 from mlp.nonfinite import NonFiniteLoss
 from mlp.optimizers import OPTIMIZERS, Adam, AdamW, Momentum, Nesterov
+from mlp.threads import get_num_threads, set_num_threads
 
 __all__ = [
     "CRITERIA",
@@ -62,6 +63,8 @@ __all__ = [
     "SoftmaxCrossEntropy",
     "Softplus",
     "Tanh",
+    "get_num_threads",
     "he",
+    "set_num_threads",
     "xavier",
 ]

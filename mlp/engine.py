@@ -79,6 +79,7 @@ from mlp.plan import (
     RSTD,
     RUNNING_MEAN,
     RUNNING_VAR,
+    RUNS,
     SECOND,
     SETTING,
     SOFTMAX,
@@ -115,6 +116,8 @@ def run(state, memory, x, y, command, batch, kind, thread, threads):
     arena = floats(state, head[ARENA], memory)
     team, leads = (thread, threads), thread == 0
     checks = command & CHECK != 0 and kind == SOFTMAX_LABELS
+    if leads:
+        head[RUNS] += 1
     if checks and first_out_of_range(y, head[WIDTH_LAST]) >= 0:
         return REFUSED
     total, wrong, steps = 0.0, 0, 0

@@ -71,9 +71,7 @@ def mean_loss_and_error(net: "MLP", x: Array, y: Array, kind: int) -> tuple[floa
     for start in range(0, len(x), size):
         part = slice(start, start + size)
         rows, words = x[part], as_words(y[part], kind)
-        total += net._engine(
-            state, net._memory, rows, words, FORWARD | LOSE | COUNT, len(rows), kind, 0, 1
-        )
+        total += net._compute(state, rows, words, FORWARD | LOSE | COUNT, len(rows), kind)
         mistakes += int(state[MISTAKES])
     return total / len(x), None if kind == SQUARES else mistakes / len(x)
 
@@ -92,7 +90,7 @@ def batches(net: "MLP", x: Array) -> Iterator[tuple[int, Array]]:
     arena, place, width = arena_of(state, net.dtype), state[OUTPUT], net._widths[-1]
     for start in range(0, len(x), size):
         part = x[start : start + size]
-        net._engine(state, net._memory, part, NO_LABELS, FORWARD, len(part), SOFTMAX_LABELS, 0, 1)
+        net._compute(state, part, NO_LABELS, FORWARD, len(part), SOFTMAX_LABELS)
         yield start, arena[place : place + len(part) * width].reshape(len(part), width)
 
 

@@ -42,6 +42,7 @@ from mlp.plan import (
     rows_of,
 )
 from mlp.settings import UpdateSettings
+from mlp.threads import POOL, SHARED_WORK
 from mlp.training import fit, train_step
 
 
@@ -142,6 +143,7 @@ class MLP(UpdateSettings, LastBatch):
         self._optimizer = as_optimizer(optimizer, momentum)
         self._plan = Plan(self._specs(), self._optimizer.code, self._optimizer.moments)
         self._memory = aligned_zeros(self._plan.memory_size, self.dtype)
+        self._shared_batch = SHARED_WORK / self._plan.work
         self._bind_layers()
         self._boundary = Boundary(
             self._widths[0], self._widths[-1], self.dtype, self.criterion.name
@@ -330,7 +332,15 @@ class MLP(UpdateSettings, LastBatch):
     def _run(self, command: int, x: Array, y: Array, kind: int = SOFTMAX_LABELS) -> float:
         """One command for one batch; returns the sum of its losses."""
         words = as_words(y, kind)
-        return self._engine(self._state, self._memory, x, words, command, len(x), kind, 0, 1)
+        return self._compute(self._state, x, words, command, len(x), kind)
+
+    def _compute(
+        self, state: Array, x: Array, words: Array, command: int, batch: int, kind: int
+    ) -> float:
+        """The engine's call, by several threads where a batch is large."""
+        if batch < self._shared_batch:
+            return self._engine(state, self._memory, x, words, command, batch, kind, 0, 1)
+        return POOL.run(self._engine, (state, self._memory, x, words, command, batch, kind))
 
     def _first_call(self, *arguments: Any) -> float:
         """The engine's first call, which compiles or loads it; later ones go to it directly.

@@ -28,7 +28,8 @@ N_OPS, ARENA, N_PARAMETERS, N_LINEAR, WIDTH_LAST, OUTPUT, D_OUTPUT = range(7)
 LOSSES, D_LOSSES, SOFTMAX, SETTINGS, MEAN_REDUCTION = range(7, 12)
 PASSING, PASSING_SIZE, OPTIMIZER, CAPACITY, WIDEST, LOSS_OF_ROWS, HAS_BATCHNORM = range(12, 19)
 # and what is set between calls or comes back from one.
-TRAINING, MISTAKES, STEPS, TOTAL = range(19, 23)
+TRAINING, MISTAKES, STEPS, TOTAL, RUNS = range(19, 24)
+"""RUNS counts the calls."""
 
 BARRIER = 32
 """Entries from here on are for the threads of one call to meet (`kernels/share.py`)."""
@@ -150,6 +151,11 @@ class Plan:
             self.settings.append(offset)
             offset += len(spec.settings)
         self.memory_size = offset
+
+    @property
+    def work(self) -> int:
+        """Multiplications and additions that one row takes, forward and backward."""
+        return sum(6 * s.width_in * s.width_out for s in self.specs if s.kind == AFFINE)
 
     def views(self, memory: np.ndarray, i: int) -> dict[str, np.ndarray]:
         """What op `i` has in `memory`, under the names that its layer gives it."""

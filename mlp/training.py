@@ -70,7 +70,7 @@ def train_step(net: "MLP", x: Any, labels: Any) -> float:
     ):
         x, labels, kind = prepare(net, x, labels)
     n = len(x)
-    total = net._engine(net._state, net._memory, x, labels, CHECKED, n, kind, 0, 1)
+    total = net._compute(net._state, x, labels, CHECKED, n, kind)
     if total == REFUSED and kind == SOFTMAX_LABELS:
         net._boundary.check_classes("MLP.train_step: labels", labels)
     return total / n if n and net._reduction == "mean" else total
@@ -208,7 +208,7 @@ class Training:
         """At most so many steps in one compiled call; False if a loss was not finite."""
         x, y, batch = self.feed.take(steps)
         net = self.net
-        net._engine(net._state, net._memory, x, y, GUARDED, batch, self.kind, 0, 1)
+        net._compute(net._state, x, y, GUARDED, batch, self.kind)
         return bool(net._state[STEPS] == -(-len(x) // batch))
 
     def record(self, validation: tuple[Array, Array, int] | None) -> None:

@@ -1,11 +1,10 @@
 """backproof: a step is one call of `train_step`, or a turn of the compiled loop of `fit`."""
 
-import numba
 import numpy as np
 
 from bench.contender import Contender
 from bench.networks import Problem
-from mlp import MLP
+from mlp import MLP, set_num_threads
 
 NAME = "backproof"
 LOOP_NAME = "backproof fit"
@@ -13,7 +12,7 @@ LOOP_NAME = "backproof fit"
 
 def limit(threads: int) -> None:
     """As many as the process started with, or fewer."""
-    numba.set_num_threads(threads)
+    set_num_threads(threads)
 
 
 def build(problem: Problem) -> MLP:

@@ -1,0 +1,115 @@
+"""Threads that take part in a training step: a pool of the process, woken once for a call.
+
+All of them run the same compiled call, each its share of every operation, and meet in compiled
+code in between (`kernels/share.py`): no threading layer of Numba's is involved, so nothing
+aborts when two Python threads train two networks, and nothing hangs after a fork. Who finds the
+pool busy works alone; the bits are the same.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any
+
+from numba import config
+
+from mlp.arguments import whole
+from mlp.plan import RUNS
+
+SHARED_WORK = 2e7
+"""Multiplications and additions of a batch, from which on a second thread pays: waking it takes
+as long as some millions of them."""
+
+MOST_THREADS = 256
+
+
+class Task:
+    """One compiled call that threads share."""
+
+    def __init__(self, compiled: Callable[..., float], arguments: tuple[Any, ...], threads: int):
+        self.compiled, self.arguments, self.threads = compiled, arguments, threads
+
+    def share(self, thread: int) -> float:
+        return self.compiled(*self.arguments, thread, self.threads)
+
+
+class Pool:
+    """Threads that wait for tasks; the caller is the first of them."""
+
+    def __init__(self) -> None:
+        self.threads = min(config.NUMBA_NUM_THREADS, MOST_THREADS)
+        self.forget()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.forget)
+
+    def forget(self) -> None:
+        """No thread outlives a fork; in the child others are started when they are needed."""
+        self.queues: list[SimpleQueue[Task]] = []
+        self.busy = threading.Lock()
+
+    def run(self, compiled: Callable[..., float], arguments: tuple[Any, ...]) -> float:
+        """`compiled(*arguments, thread, threads)` by all threads; returns what the first returns.
+
+        The first of the arguments is the state of a network, which counts the calls.
+        """
+        if self.threads == 1 or not self.busy.acquire(blocking=False):
+            return compiled(*arguments, 0, 1)
+        try:
+            return self.together(Task(compiled, arguments, self.threads))
+        finally:
+            self.busy.release()
+
+    def together(self, task: Task) -> float:
+        """An interrupt may come between any two lines, but the threads wait for each other: so
+        whatever comes, the call is made, and only then the interrupt is passed on.
+        """
+        state, interrupt, total = task.arguments[0], None, 0.0
+        runs = state[RUNS]
+        while state[RUNS] == runs:
+            try:
+                self.grow(task.threads - 1)
+                for queue in self.queues[: task.threads - 1]:
+                    queue.put(task)
+                total = task.share(0)
+            except BaseException as error:
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
+        return total
+
+    def grow(self, workers: int) -> None:
+        while len(self.queues) < workers:
+            queue: SimpleQueue[Task] = SimpleQueue()
+            thread = len(self.queues) + 1
+            threading.Thread(
+                target=work, args=(queue, thread), name=f"backproof-{thread}", daemon=True
+            ).start()
+            self.queues.append(queue)
+
+
+def work(queue: "SimpleQueue[Task]", thread: int) -> None:
+    """Do one's share of each task, once, however often it was put."""
+    done = None
+    while True:
+        task = queue.get()
+        if task is not done:
+            task.share(thread)
+            done = task
+
+
+POOL = Pool()
+
+
+def get_num_threads() -> int:
+    """How many threads share a large batch."""
+    return POOL.threads
+
+
+def set_num_threads(threads: int) -> None:
+    """Let so many threads share a large batch, those of other networks included.
+
+    The default is Numba's: NUMBA_NUM_THREADS, or the number of cores that the process may use.
+    Results have the same bits for any number.
+    """
+    POOL.threads = whole("set_num_threads: threads", threads, low=1, high=MOST_THREADS)
