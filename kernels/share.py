@@ -26,7 +26,7 @@ ARRIVED, PHASE, BARRIER_WORDS = 0, 8, 16
 """A barrier is so many int64 words: how many have arrived, and how often all had; each on a
 cache line of its own."""
 
-SPINS = 4096
+SPINS = 512
 """How often a thread looks before it lets another have the core, should there be too few."""
 
 

@@ -42,7 +42,7 @@ from mlp.plan import (
     rows_of,
 )
 from mlp.settings import UpdateSettings
-from mlp.threads import POOL, SHARED_WORK
+from mlp.threads import POOL, SHARED_WORK, Pace
 from mlp.training import fit, train_step
 
 
@@ -143,7 +143,7 @@ class MLP(UpdateSettings, LastBatch):
         self._optimizer = as_optimizer(optimizer, momentum)
         self._plan = Plan(self._specs(), self._optimizer.code, self._optimizer.moments)
         self._memory = aligned_zeros(self._plan.memory_size, self.dtype)
-        self._shared_batch = SHARED_WORK / self._plan.work
+        self._shared_batch, self._pace = SHARED_WORK / self._plan.work, Pace()
         self._bind_layers()
         self._boundary = Boundary(
             self._widths[0], self._widths[-1], self.dtype, self.criterion.name
@@ -340,7 +340,8 @@ class MLP(UpdateSettings, LastBatch):
         """The engine's call, by several threads where a batch is large."""
         if batch < self._shared_batch:
             return self._engine(state, self._memory, x, words, command, batch, kind, 0, 1)
-        return POOL.run(self._engine, (state, self._memory, x, words, command, batch, kind))
+        arguments = state, self._memory, x, words, command, batch, kind
+        return POOL.run(self._engine, arguments, self._pace)
 
     def _first_call(self, *arguments: Any) -> float:
         """The engine's first call, which compiles or loads it; later ones go to it directly.

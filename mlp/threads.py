@@ -8,8 +8,11 @@ pool busy works alone; the bits are the same.
 
 import os
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
+from statistics import median
 from typing import Any
 
 from numba import config
@@ -22,6 +25,40 @@ SHARED_WORK = 2e7
 as long as some millions of them."""
 
 MOST_THREADS = 256
+
+
+FIRST_LOOK, LAST_LOOK = 16, 1024
+"""After so many calls it is looked at whether the other way, alone or together, is faster by now;
+after twice as many, whenever it is not."""
+
+
+class Pace:
+    """Whether a network's calls are faster alone or together, as they turn out.
+
+    Together is faster where every thread has a core, and far slower where somebody else is on
+    it: at each meeting all wait for the one that was sent away.
+    """
+
+    def __init__(self) -> None:
+        self.recent = {True: deque([0.0], maxlen=5), False: deque([0.0], maxlen=5)}
+        self.calls, self.look = 0, FIRST_LOOK
+
+    def is_together_faster(self) -> bool:
+        return median(self.recent[True]) <= median(self.recent[False])
+
+    def choose(self) -> bool:
+        """Whether the next call is shared: the faster way, now and then the other."""
+        self.calls += 1
+        return self.is_together_faster() != (self.calls >= self.look)
+
+    def note(self, together: bool, seconds: float) -> None:
+        """How long a row took."""
+        before = self.is_together_faster()
+        self.recent[together].append(seconds)
+        if self.is_together_faster() != before:
+            self.calls, self.look = 0, FIRST_LOOK
+        elif self.calls >= self.look + self.recent[together].maxlen:
+            self.calls, self.look = 0, min(2 * self.look, LAST_LOOK)
 
 
 class Task:
@@ -48,17 +85,21 @@ class Pool:
         self.queues: list[SimpleQueue[Task]] = []
         self.busy = threading.Lock()
 
-    def run(self, compiled: Callable[..., float], arguments: tuple[Any, ...]) -> float:
+    def run(self, compiled: Callable[..., float], arguments: tuple[Any, ...], pace: Pace) -> float:
         """`compiled(*arguments, thread, threads)` by all threads; returns what the first returns.
 
-        The first of the arguments is the state of a network, which counts the calls.
+        The first of the arguments is the state of a network, which counts the calls; the third
+        are the rows.
         """
-        if self.threads == 1 or not self.busy.acquire(blocking=False):
+        if self.threads == 1 or self.busy.locked():
             return compiled(*arguments, 0, 1)
-        try:
-            return self.together(Task(compiled, arguments, self.threads))
-        finally:
-            self.busy.release()
+        # An interrupt cannot come between a lock that is taken like this and what releases it.
+        with self.busy:
+            threads = self.threads if pace.choose() else 1
+            start = time.perf_counter()
+            total = self.together(Task(compiled, arguments, threads))
+            pace.note(threads > 1, (time.perf_counter() - start) / max(len(arguments[2]), 1))
+            return total
 
     def together(self, task: Task) -> float:
         """An interrupt may come between any two lines, but the threads wait for each other: so
