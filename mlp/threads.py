@@ -31,6 +31,9 @@ FIRST_LOOK, LAST_LOOK = 16, 1024
 """After so many calls it is looked at whether the other way, alone or together, is faster by now;
 after twice as many, whenever it is not."""
 
+RECENT = 5
+"""The way is chosen by the median of so many calls."""
+
 
 class Pace:
     """Whether a network's calls are faster alone or together, as they turn out.
@@ -40,7 +43,7 @@ class Pace:
     """
 
     def __init__(self) -> None:
-        self.recent = {True: deque([0.0], maxlen=5), False: deque([0.0], maxlen=5)}
+        self.recent = {True: deque([0.0], RECENT), False: deque([0.0], RECENT)}
         self.calls, self.look = 0, FIRST_LOOK
 
     def is_together_faster(self) -> bool:
@@ -57,7 +60,7 @@ class Pace:
         self.recent[together].append(seconds)
         if self.is_together_faster() != before:
             self.calls, self.look = 0, FIRST_LOOK
-        elif self.calls >= self.look + self.recent[together].maxlen:
+        elif self.calls >= self.look + RECENT:
             self.calls, self.look = 0, min(2 * self.look, LAST_LOOK)
 
 
@@ -75,7 +78,7 @@ class Pool:
     """Threads that wait for tasks; the caller is the first of them."""
 
     def __init__(self) -> None:
-        self.threads = min(config.NUMBA_NUM_THREADS, MOST_THREADS)
+        self.threads: int = min(vars(config)["NUMBA_NUM_THREADS"], MOST_THREADS)
         self.forget()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self.forget)
