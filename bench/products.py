@@ -28,7 +28,7 @@ def calls(form: str, a, b, bias, ours, numpys) -> tuple[Callable, Callable]:
     if form == "a·b":
         return lambda: matmul_bias(a, b, bias, ours), lambda: np.matmul(a, b, out=numpys)
     if form == "aᵀ·b":
-        return lambda: matmul_transpose_a(a, b, ours, ALONE), lambda: np.matmul(a.T, b, out=numpys)
+        return lambda: matmul_transpose_a(a, b, ours), lambda: np.matmul(a.T, b, out=numpys)
     return lambda: matmul_transpose_b(a, b, ours, ALONE), lambda: np.matmul(a, b.T, out=numpys)
 
 

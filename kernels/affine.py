@@ -22,7 +22,7 @@ def affine_backward(dy, x, w, dx, dw, db):
     From dL = Σ dy·(dx·w + x·dw + db): each gradient is what its differential multiplies.
     """
     matmul_transpose_b(dy, w, dx, ALONE)
-    matmul_transpose_a(x, dy, dw, ALONE)
+    matmul_transpose_a(x, dy, dw)
     affine_bias_backward(dy, db, ALONE)
 
 

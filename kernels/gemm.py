@@ -73,38 +73,32 @@ def matmul_bias_floor(a, b, bias, floor, c, team):
 
 
 @jit_inlined
-def matmul_transpose_a(a, b, c, team):
+def matmul_transpose_a(a, b, c):
     """c = aᵀ @ b;  a (n, k), b (n, m), c (k, m)."""
-    step, row = strides(a)
-    multiply(a, (row, step), b, strides(b), c, a.shape[0], nothing(c), SET, plain(c), team)
+    matmul_transpose_a_onto(a, b, SET, 1.0, 1.0, c, ALONE)
 
 
 @jit_inlined
-def matmul_transpose_a_onto(a, b, keep, scale, c, team):
-    """c = keep·c + scale·(aᵀ @ b), likewise."""
+def matmul_transpose_a_onto(a, b, mode, keep, scale, c, team):
+    """c = keep·c + scale·(aᵀ @ b) where `mode` is ADD; with SET the first term is left out."""
     step, row = strides(a)
     ends = c.dtype.type(keep), c.dtype.type(scale), c.dtype.type(-np.inf)
-    multiply(a, (row, step), b, strides(b), c, a.shape[0], nothing(c), ADD, ends, team)
+    multiply(a, (row, step), b, strides(b), c, a.shape[0], nothing(c), mode, ends, team)
 
 
 @jit_inlined
 def matmul_transpose_b(a, b, c, team):
     """c = a @ bᵀ;  a (n, m), b (k, m), c (n, k)."""
     column, step = strides(b)
-    multiply(a, strides(a), b, (step, column), c, a.shape[1], nothing(c), SET, plain(c), team)
+    kind = c.dtype.type
+    ends = kind(1), kind(1), kind(-np.inf)
+    multiply(a, strides(a), b, (step, column), c, a.shape[1], nothing(c), SET, ends, team)
 
 
 @jit_inlined
 def nothing(c):
     """No bias."""
     return vector(flat(c), 0, 0)
-
-
-@jit_inlined
-def plain(c):
-    """keep, scale and floor that change nothing."""
-    kind = c.dtype.type
-    return kind(1), kind(1), kind(-np.inf)
 
 
 @jit
@@ -142,7 +136,7 @@ def tiny_product(a, a_strides, b, b_strides, c, n, k, m, bias, mode, ends):
             c[i * m + j] = ended(total, c, i * m + j, bias, j, mode, ends)
 
 
-@jit_inlined
+@jit
 def before_sum(c, at, bias, j, mode):
     """What a sum is added to."""
     if mode == SET_BIAS:
@@ -152,7 +146,7 @@ def before_sum(c, at, bias, j, mode):
     return c.dtype.type(0)
 
 
-@jit_inlined
+@jit
 def ended(total, c, at, bias, j, mode, ends):
     """max(floor, keep·before + scale·total)."""
     keep, scale, floor = ends

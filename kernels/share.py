@@ -14,7 +14,7 @@ from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from kernels.jit import jit_inlined
+from kernels.jit import jit
 
 ALONE = (0, 1)
 """The team of one."""
@@ -30,7 +30,7 @@ SPINS = 512
 """How often a thread looks before it lets another have the core, should there be too few."""
 
 
-@jit_inlined
+@jit
 def share(count, unit, team):
     """The first and the end of this thread's part of `count` things, in multiples of `unit`."""
     thread, threads = team

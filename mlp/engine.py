@@ -27,12 +27,12 @@ from kernels.affine import affine_bias_backward
 from kernels.arrays import first_out_of_range
 from kernels.gemm import (
     matmul_bias_floor,
-    matmul_transpose_a,
     matmul_transpose_a_onto,
     matmul_transpose_b,
 )
 from kernels.jit import jit, jit_inlined
 from kernels.share import ALONE, LINE_ENTRIES, meet, share
+from kernels.tile import ADD, SET
 from kernels.views import flat, floats, matrix, vector
 from mlp.descent import (
     clips,
@@ -350,21 +350,19 @@ def affine_op_backward(head, op, memory, dy, x, dx, needs_dx, learns, correction
     """
     gradients = head[N_PARAMETERS]  # what lies between a parameter and its gradient
     k, m = op[WIDTH_IN], op[WIDTH_OUT]
-    w, dw = matrix(memory, op[FIRST], k, m), matrix(memory, gradients + op[FIRST], k, m)
     if needs_dx:
-        matmul_transpose_b(dy, w, dx, team)
+        matmul_transpose_b(dy, matrix(memory, op[FIRST], k, m), dx, team)
     affine_bias_backward(dy, vector(memory, gradients + op[SECOND], m), team)
-    if not learns:
-        matmul_transpose_a(x, dy, dw, team)
-    elif descends(head, memory):
+    place, mode, keep, scale = gradients + op[FIRST], SET, 1.0, 1.0
+    first, count = op[FIRST], (k + 1) * m  # of what is still to be updated
+    if learns and descends(head, memory):
+        place, mode, (keep, scale) = op[FIRST], ADD, descent(head, memory)
+        first, count = op[SECOND], m
         meet(head, BARRIER, team[1])  # nobody reads w any more
-        keep, scale = descent(head, memory)
-        matmul_transpose_a_onto(x, dy, keep, scale, w, team)
-        update(head, memory, op[SECOND], m, 1.0, corrections, team)
-    else:
-        matmul_transpose_a(x, dy, dw, team)
+    matmul_transpose_a_onto(x, dy, mode, keep, scale, matrix(memory, place, k, m), team)
+    if learns:
         meet(head, BARRIER, team[1])
-        update(head, memory, op[FIRST], (k + 1) * m, 1.0, corrections, team)
+        update(head, memory, first, count, 1.0, corrections, team)
 
 
 @jit_inlined

@@ -31,7 +31,7 @@ from kernels.simd import (
     tile_shape,
     transpose,
 )
-from kernels.tile import SET, tile
+from kernels.tile import ADD, SET, tile
 from tests.conftest import COMPILED
 
 
@@ -50,7 +50,14 @@ def check_product(n, k, m, dtype, seed=0):
         (matmul_bias, None, (a, b, bias), y, size_y, k),
         (matmul_bias_floor, None, (a, b, bias, floor), np.maximum(y, floor), size_y, k),
         (matmul_transpose_a, None, (a, dy), dw, size_dw, n),
-        (matmul_transpose_a_onto, start, (a, dy, 0.5, -2.0), start / 2 - 2 * dw, 2 * size_dw, n),
+        (
+            matmul_transpose_a_onto,
+            start,
+            (a, dy, ADD, 0.5, -2.0),
+            start / 2 - 2 * dw,
+            2 * size_dw,
+            n,
+        ),
         (matmul_transpose_b, None, (dy, b), wide_dy @ wide_b.T, abs(wide_dy) @ abs(wide_b.T), m),
     ):
         margin = 8
@@ -58,7 +65,7 @@ def check_product(n, k, m, dtype, seed=0):
         out = buffer[margin : expected.size + margin].reshape(expected.shape)
         if before is not None:
             out[:] = before
-        form(*arguments, out, *(() if form is matmul_bias else (ALONE,)))
+        form(*arguments, out, *(() if form in (matmul_bias, matmul_transpose_a) else (ALONE,)))
         # Higham 2002, section 3.5: |error| <= n·u·Σ|a||b|, and 1e-16 for float64 itself.
         allowed = (terms + 2) * np.finfo(dtype).eps * (magnitude + abs(expected)) + 1e-300
         assert (abs(out - expected) <= allowed).all()
