@@ -3,7 +3,7 @@
 Training and inference are two ops: one takes its statistics from the batch, so that they
 have a gradient; the other is given them. Variances are biased (divided by n). Sums run in
 float64 for float32 arrays too (by np.float64: in compiled code float leaves a float32 as it
-is), and a row is taken out before anything is squared, so a batch with mean 1e4 keeps its
+is), and a number near the mean is taken out before anything is squared, so a batch with mean 1e4 keeps its
 variance.
 """
 
@@ -36,7 +36,7 @@ def batchnorm_forward(x, gamma, beta, eps, y, mean, var, rstd):
     An empty batch has mean 0 and variance 0.
     """
     m = x.shape[1]
-    origin = double_scratch(BLOCK_BYTES)
+    origin = scratch(x, BLOCK_BYTES)
     average, variance = double_scratch(BLOCK_BYTES), double_scratch(BLOCK_BYTES)
     centre, factor = scratch(x, BLOCK_BYTES), scratch(x, BLOCK_BYTES)
     shift = scratch(x, BLOCK_BYTES)
@@ -74,32 +74,46 @@ def shift_and_scale(x, first, columns, centre, factor, shift, y):
 def moments(x, first, columns, origin, average, variance):
     """Mean and biased variance of so many columns of x, from `first` on, in one pass.
 
-    With d = x - o: mean = o + Σd/n and variance = Σd²/n - (Σd/n)². The origin o is the first
-    row, so that (Σd/n)² ≤ n·variance: however large the mean, what cancels is less than n
-    times what remains. An o that is not finite would make NaN of all, so then it is 0.
+    With d = x - o: mean = o + Σd/n and variance = Σd²/n - (Σd/n)². The origin o is one of the
+    column's numbers, so that (Σd/n)² ≤ n·variance: however large the mean, what cancels is less
+    than n times what remains, and little more than it unless the origin is exceptional.
     """
     n, m = x.shape
     for j in range(columns):
-        average[j] = variance[j] = origin[j] = 0.0
-    for i in range(min(n, 1)):
-        row = vector(flat(x), i * m + first, columns)
+        average[j] = variance[j] = 0.0
+        origin[j] = 0.0
+    if n > 0:
+        choose_origin(x, first, columns, origin)
+    for i in range(0, n, 2):  # after the last row the origin: its d is 0
+        above, below = vector(flat(x), i * m + first, columns), vector(origin, 0, columns)
+        if i + 1 < n:
+            below = vector(flat(x), (i + 1) * m + first, columns)
         for j in range(columns):
-            o = np.float64(row[j])
-            origin[j] = o if abs(o) < np.inf else 0.0
-    for i in range(0, n, 2):  # after the last row the first once more: its d is 0
-        above = vector(flat(x), i * m + first, columns)
-        below = vector(flat(x), (i + 1 if i + 1 < n else 0) * m + first, columns)
-        for j in range(columns):
-            d, e = (
-                centred(np.float64(above[j]), origin[j]),
-                centred(np.float64(below[j]), origin[j]),
-            )
+            o = np.float64(origin[j])
+            d, e = centred(np.float64(above[j]), o), centred(np.float64(below[j]), o)
             average[j] += d + e
             variance[j] += d * d + e * e
     for j in range(columns):
         shifted = average[j] / max(n, 1)
         average[j] = origin[j] + shifted
         variance[j] = larger(variance[j] / max(n, 1) - shifted * shifted, 0.0)
+
+
+@jit_inlined
+def choose_origin(x, first, columns, origin):
+    """The median of the first, the middle and the last row, so that no one row can spoil it.
+
+    One that is not finite would make NaN of all, so then it is 0.
+    """
+    n, m = x.shape
+    top = vector(flat(x), first, columns)
+    middle = vector(flat(x), n // 2 * m + first, columns)
+    bottom = vector(flat(x), (n - 1) * m + first, columns)
+    for j in range(columns):
+        a, b, c = top[j], middle[j], bottom[j]
+        low, high = (a, b) if a < b else (b, a)
+        o = low if c < low else (high if c > high else c)
+        origin[j] = o if abs(o) < np.inf else x.dtype.type(0)
 
 
 @jit_as_written

@@ -192,7 +192,7 @@ def test_batchnorm_variance_survives_a_large_mean(dtype, rng):
 
 @pytest.mark.parametrize("size", [1e3, 1e6])
 def test_batchnorm_with_a_first_row_far_from_the_others(dtype, rng, size):
-    """Sums are taken about the first row: the mean is right beside it, the rest to n roundings."""
+    """Sums are taken about one of the rows: if about this one, what cancels would show."""
     x = rng.standard_normal((257, 3)).astype(dtype)
     x[0] = size
     gamma, beta = np.ones(3, dtype), np.zeros(3, dtype)
@@ -201,7 +201,7 @@ def test_batchnorm_with_a_first_row_far_from_the_others(dtype, rng, size):
     variance = ((wide - wide.mean(axis=0)) ** 2).mean(axis=0)
     single, double = np.finfo(dtype).eps, np.finfo(np.float64).eps
     rounding = 4 * single + 257 * double
-    np.testing.assert_allclose(mean, wide.mean(axis=0).astype(float), single, 16 * double * size)
+    np.testing.assert_allclose(mean, wide.mean(axis=0).astype(float), single, 2 * double * size)
     np.testing.assert_allclose(var, variance.astype(float), rtol=rounding)
     expected = ((wide - wide.mean(axis=0)) / np.sqrt(variance + 1e-8)).astype(float)
     np.testing.assert_allclose(y, expected, atol=rounding * abs(expected).max())
