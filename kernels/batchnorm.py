@@ -3,8 +3,8 @@
 Training and inference are two ops: one takes its statistics from the batch, so that they
 have a gradient; the other is given them. Variances are biased (divided by n). Sums run in
 float64 for float32 arrays too (by np.float64: in compiled code float leaves a float32 as it
-is), and a number near the mean is taken out before anything is squared, so a batch with mean 1e4 keeps its
-variance.
+is), and a number near the mean is taken out before anything is squared, so a batch with mean
+1e4 keeps its variance.
 """
 
 import numpy as np
@@ -23,9 +23,6 @@ BLOCK = 512
 """Columns at a time: their sums, on the stack, stay in the first cache."""
 
 BLOCK_BYTES = BLOCK * 8
-
-ROWS = 4
-"""Rows of x and dy that are added up before a column's sums are loaded and stored again."""
 
 
 @kernel
@@ -134,14 +131,14 @@ def batchnorm_backward(dy, x, gamma, mean, rstd, dx, dgamma, dbeta):
     """
     n, m = x.shape
     dy_sum, product_sum = double_scratch(BLOCK_BYTES), double_scratch(BLOCK_BYTES)
-    residual = double_scratch(BLOCK_BYTES)
+    residual, zeros = double_scratch(BLOCK_BYTES), scratch(x, BLOCK_BYTES)
     dy_centre, factor = scratch(x, BLOCK_BYTES), scratch(x, BLOCK_BYTES)
     slope, shift = scratch(x, BLOCK_BYTES), scratch(x, BLOCK_BYTES)
     rows = max(n, 1)
     for first in range(0, m, BLOCK):
         columns = min(BLOCK, m - first)
         centre = vector(mean, first, columns)
-        backward_sums(dy, x, centre, first, dy_sum, product_sum, residual)
+        backward_sums(dy, x, centre, first, zeros, dy_sum, product_sum, residual)
         for j in range(columns):
             scale = np.float64(rstd[first + j])
             residual[j] /= rows
@@ -165,7 +162,7 @@ def batchnorm_backward(dy, x, gamma, mean, rstd, dx, dgamma, dbeta):
 
 
 @jit_inlined
-def backward_sums(dy, x, mean, first, dy_sum, product_sum, residual):
+def backward_sums(dy, x, mean, first, zeros, dy_sum, product_sum, residual):
     """Over the rows of the columns from `first` on: Σ dy, Σ dy·(x - mean), Σ (x - mean).
 
     In float64, where a product of two float32 is exact.
@@ -174,34 +171,19 @@ def backward_sums(dy, x, mean, first, dy_sum, product_sum, residual):
     columns = mean.size
     for j in range(columns):
         dy_sum[j] = product_sum[j] = residual[j] = 0.0
-    whole = n - n % ROWS
-    for i in range(0, whole, ROWS):
+        zeros[j] = 0.0
+    for i in range(0, n, 2):  # after the last row one of which all terms are 0
         at = i * m + first
-        row0, row1 = vector(flat(x), at, columns), vector(flat(x), at + m, columns)
-        row2, row3 = vector(flat(x), at + 2 * m, columns), vector(flat(x), at + 3 * m, columns)
-        dy0, dy1 = vector(flat(dy), at, columns), vector(flat(dy), at + m, columns)
-        dy2, dy3 = vector(flat(dy), at + 2 * m, columns), vector(flat(dy), at + 3 * m, columns)
+        above, dy_above = vector(flat(x), at, columns), vector(flat(dy), at, columns)
+        below, dy_below = mean, vector(zeros, 0, columns)
+        if i + 1 < n:
+            below, dy_below = vector(flat(x), at + m, columns), vector(flat(dy), at + m, columns)
         for j in range(columns):
-            centre = np.float64(mean[j])
-            c0, c1 = centred(np.float64(row0[j]), centre), centred(np.float64(row1[j]), centre)
-            c2, c3 = centred(np.float64(row2[j]), centre), centred(np.float64(row3[j]), centre)
-            e0, e1, e2, e3 = (
-                np.float64(dy0[j]),
-                np.float64(dy1[j]),
-                np.float64(dy2[j]),
-                np.float64(dy3[j]),
-            )
-            residual[j] += (c0 + c1) + (c2 + c3)
-            dy_sum[j] += (e0 + e1) + (e2 + e3)
-            product_sum[j] += (e0 * c0 + e1 * c1) + (e2 * c2 + e3 * c3)
-    for i in range(whole, n):
-        at = i * m + first
-        row, dy_row = vector(flat(x), at, columns), vector(flat(dy), at, columns)
-        for j in range(columns):
-            c = centred(np.float64(row[j]), np.float64(mean[j]))
-            residual[j] += c
-            dy_sum[j] += np.float64(dy_row[j])
-            product_sum[j] += np.float64(dy_row[j]) * c
+            centre, e, f = np.float64(mean[j]), np.float64(dy_above[j]), np.float64(dy_below[j])
+            c, d = centred(np.float64(above[j]), centre), centred(np.float64(below[j]), centre)
+            residual[j] += c + d
+            dy_sum[j] += e + f
+            product_sum[j] += e * c + f * d
 
 
 @kernel
@@ -222,10 +204,12 @@ def batchnorm_inference_backward(dy, x, gamma, mean, var, eps, dx, dgamma, dbeta
     """dx = gamma·dy/√(var + eps);  dgamma = Σ dy·x̂;  dbeta = Σ dy."""
     n, m = x.shape
     dy_sum, product_sum = double_scratch(BLOCK_BYTES), double_scratch(BLOCK_BYTES)
-    residual, factor = double_scratch(BLOCK_BYTES), scratch(x, BLOCK_BYTES)
+    residual, zeros = double_scratch(BLOCK_BYTES), scratch(x, BLOCK_BYTES)
+    factor = scratch(x, BLOCK_BYTES)
     for first in range(0, m, BLOCK):
         columns = min(BLOCK, m - first)
-        backward_sums(dy, x, vector(mean, first, columns), first, dy_sum, product_sum, residual)
+        centre = vector(mean, first, columns)
+        backward_sums(dy, x, centre, first, zeros, dy_sum, product_sum, residual)
         for j in range(columns):
             scale = 1.0 / np.sqrt(np.float64(var[first + j]) + eps)
             dgamma[first + j] = product_sum[j] * scale
