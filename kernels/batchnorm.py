@@ -46,9 +46,9 @@ def batchnorm_forward(x, gamma, beta, eps, y, mean, var, rstd):
             var[first + j] = variance[j]
             rstd[first + j] = scale
             centre[j] = average[j]
-            factor[j] = gamma[first + j] * scale
-            rest = average[j] - np.float64(centre[j])
-            shift[j] = np.float64(beta[first + j]) - rest * np.float64(factor[j])
+            slope, rest = np.float64(gamma[first + j]) * scale, average[j] - np.float64(centre[j])
+            factor[j] = slope
+            shift[j] = np.float64(beta[first + j]) - (0.0 if rest == 0.0 else rest * slope)
         shift_and_scale(x, first, columns, centre, factor, shift, y)
 
 
@@ -146,19 +146,20 @@ def batchnorm_backward(dy, x, gamma, mean, rstd, dx, dgamma, dbeta):
             dgamma[first + j] = xhat_sum
             dbeta[first + j] = dy_sum[j]
             dy_sum[j] /= rows
-            # dx = factor·(dy - dy_centre) - slope·(x - centre) + shift
+            # dx = factor·((dy - dy_centre) - (slope·(x - centre) + shift)): shift makes up for
+            # what the rounding of both centres took.
             dy_centre[j] = dy_sum[j]
             factor[j] = np.float64(gamma[first + j]) * scale
-            slope[j] = np.float64(factor[j]) * (xhat_sum / rows * scale)
+            slope[j] = xhat_sum / rows * scale
             rest = dy_sum[j] - np.float64(dy_centre[j])
-            shift[j] = np.float64(slope[j]) * residual[j] - np.float64(factor[j]) * rest
+            shift[j] = rest - np.float64(slope[j]) * residual[j]
         for i in range(n):
             at = i * m + first
             row, dy_row = vector(flat(x), at, columns), vector(flat(dy), at, columns)
             dx_row = vector(flat(dx), at, columns)
             for j in range(columns):
-                rest = shift[j] - slope[j] * centred(row[j], centre[j])
-                dx_row[j] = factor[j] * centred(dy_row[j], dy_centre[j]) + rest
+                away = slope[j] * centred(row[j], centre[j]) + shift[j]
+                dx_row[j] = factor[j] * (centred(dy_row[j], dy_centre[j]) - away)
 
 
 @jit_inlined

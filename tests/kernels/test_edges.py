@@ -219,6 +219,19 @@ def test_batchnorm_shows_an_infinity(dtype, rng, place):
     assert np.isfinite(y[:, ::2]).all()
 
 
+def test_batchnorm_with_a_factor_beyond_the_range(dtype, rng):
+    """gamma·rstd is infinite: so are y and dx, and neither is NaN."""
+    x = (1e-3 * rng.standard_normal((8, 3))).astype(dtype)
+    gamma = np.full(3, np.finfo(dtype).max)
+    y, mean, _, rstd = OPS["batchnorm"].forward(x, gamma, np.zeros(3, dtype))
+    assert np.isinf(y).any()
+    assert not np.isnan(y).any()
+    dy = rng.standard_normal(x.shape).astype(dtype)
+    dx, _, _ = OPS["batchnorm"].backward(dy, x, gamma, mean, rstd)
+    assert np.isinf(dx).any()
+    assert not np.isnan(dx).any()
+
+
 def test_batchnorm_gradient_with_a_large_mean_of_dy(dtype, rng):
     """The mean of dy is taken out before anything is rounded."""
     x = rng.standard_normal((64, 3)).astype(dtype)
