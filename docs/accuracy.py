@@ -55,6 +55,10 @@ def normal_cdf(x):
     return np.where(x < 0, tail, 1 - tail)
 
 
+def gelu(x):
+    return x * normal_cdf(x)
+
+
 @dataclass(frozen=True)
 class Function:
     """One function, its exact twin, and the interval on which it is judged in each type."""
@@ -112,7 +116,7 @@ FUNCTIONS = (
     Function(elementary.tanh, np.tanh, (-20, 20), (-40, 40)),
     Function(elementary.sigmoid, sigmoid, (-103.2, 100), (-744.4, 700)),
     Function(elementary.softplus, softplus, (-103.2, 3.4e38), (-744.4, 1.79e308)),
-    Function(normal.normal_cdf, normal_cdf, (-12.8, 9), (-37.4, 9)),
+    Function(normal.gelu, gelu, (-12.8, 9), (-37.4, 9)),
 )
 
 

@@ -218,16 +218,14 @@ softplus = Op(
 def gelu_forward(x, y):
     """y = x·Φ(x), Φ the normal distribution (Hendrycks & Gimpel 2016, arXiv:1606.08415)."""
     for i in range(x.size):
-        least = -normal.GREATEST_DEVIATION(x[i])  # times Φ = 0 it is 0, and -inf is not
-        y[i] = (least if x[i] < least else x[i]) * normal.normal_cdf(x[i])
+        y[i] = normal.gelu(x[i])
 
 
 @kernel
 def gelu_backward(dy, x, dx):
     """dx = dy·(Φ(x) + x·φ(x)), φ the normal density."""
     for i in range(x.size):
-        phi, density = normal.normal_cdf_and_density(x[i])
-        dx[i] = dy[i] * (phi + normal.clamped_deviation(x[i]) * density)
+        dx[i] = dy[i] * normal.gelu_slope(x[i])
 
 
 erfc = np.vectorize(math.erfc, otypes=[np.float64])

@@ -2,22 +2,24 @@
 
 Training and inference are two ops: one takes its statistics from the batch, so that they
 have a gradient; the other is given them. Variances are biased (divided by n). Sums run in
-float64 for float32 arrays too, and the mean is taken out before anything is squared, so a
-batch with mean 1e4 keeps its variance.
+float64 for float32 arrays too (by np.float64: in compiled code float leaves a float32 as it
+is), and a number near the mean is taken out before anything is squared, so a batch with mean
+1e4 keeps its variance.
 """
 
 import numpy as np
 
+from kernels.bits import larger
 from kernels.boundary import Hyper, kernel
 from kernels.jit import jit_as_written, jit_inlined
 from kernels.op import Op
-from kernels.simd import double_scratch
+from kernels.simd import double_scratch, scratch
 from kernels.views import flat, vector
 
 EPS = Hyper(1e-8, low=0.0)
 """Added to the variance inside the root."""
 
-BLOCK = 256
+BLOCK = 512
 """Columns at a time: their sums, on the stack, stay in the first cache."""
 
 BLOCK_BYTES = BLOCK * 8
@@ -31,59 +33,90 @@ def batchnorm_forward(x, gamma, beta, eps, y, mean, var, rstd):
     An empty batch has mean 0 and variance 0.
     """
     m = x.shape[1]
+    origin = scratch(x, BLOCK_BYTES)
     average, variance = double_scratch(BLOCK_BYTES), double_scratch(BLOCK_BYTES)
-    factor = double_scratch(BLOCK_BYTES)
+    centre, factor = scratch(x, BLOCK_BYTES), scratch(x, BLOCK_BYTES)
+    shift = scratch(x, BLOCK_BYTES)
     for first in range(0, m, BLOCK):
         columns = min(BLOCK, m - first)
-        moments(x, first, vector(average, 0, columns), variance)
+        moments(x, first, columns, origin, average, variance)
         for j in range(columns):
             scale = 1.0 / np.sqrt(variance[j] + eps)
             mean[first + j] = average[j]
             var[first + j] = variance[j]
             rstd[first + j] = scale
-            factor[j] = gamma[first + j] * scale
-        centre = vector(average, 0, columns)
-        shift_and_scale(x, first, centre, factor, vector(beta, first, columns), y)
+            centre[j] = average[j]
+            slope, rest = np.float64(gamma[first + j]) * scale, average[j] - np.float64(centre[j])
+            factor[j] = slope
+            shift[j] = np.float64(beta[first + j]) - (0.0 if rest == 0.0 else rest * slope)
+        shift_and_scale(x, first, columns, centre, factor, shift, y)
 
 
 @jit_inlined
-def shift_and_scale(x, first, centre, factor, shift, y):
-    """y = (x - centre)·factor + shift in as many columns, from `first` on, as `centre` has."""
+def shift_and_scale(x, first, columns, centre, factor, shift, y):
+    """y = (x - centre)·factor + shift in so many columns, from `first` on.
+
+    In the precision of x: the difference is exact for an x near the centre, and `shift` makes up
+    for what the rounding of the centre took.
+    """
     n, m = x.shape
-    columns = centre.size
     for i in range(n):
         at = i * m + first
         row, out = vector(flat(x), at, columns), vector(flat(y), at, columns)
         for j in range(columns):
-            out[j] = (float(row[j]) - centre[j]) * factor[j] + shift[j]
+            out[j] = centred(row[j], centre[j]) * factor[j] + shift[j]
 
 
 @jit_inlined
-def moments(x, first, average, variance):
-    """Mean and biased variance of as many columns of x, from `first` on, as `average` has."""
+def moments(x, first, columns, origin, average, variance):
+    """Mean and biased variance of so many columns of x, from `first` on, in one pass.
+
+    With d = x - o: mean = o + Σd/n and variance = Σd²/n - (Σd/n)². The origin o is one of the
+    column's numbers, so that (Σd/n)² ≤ n·variance: however large the mean, what cancels is less
+    than n times what remains, and little more than it unless the origin is exceptional.
+    """
     n, m = x.shape
-    columns = average.size
     for j in range(columns):
         average[j] = variance[j] = 0.0
-    for i in range(n):
-        row = vector(flat(x), i * m + first, columns)
+        origin[j] = 0.0
+    if n > 0:
+        choose_origin(x, first, columns, origin)
+    for i in range(0, n, 2):  # after the last row the origin: its d is 0
+        above, below = vector(flat(x), i * m + first, columns), vector(origin, 0, columns)
+        if i + 1 < n:
+            below = vector(flat(x), (i + 1) * m + first, columns)
         for j in range(columns):
-            average[j] += float(row[j])
+            o = np.float64(origin[j])
+            d, e = centred(np.float64(above[j]), o), centred(np.float64(below[j]), o)
+            average[j] += d + e
+            variance[j] += d * d + e * e
     for j in range(columns):
-        average[j] /= max(n, 1)
-    for i in range(n):
-        row = vector(flat(x), i * m + first, columns)
-        for j in range(columns):
-            centred = float(row[j]) - average[j]
-            variance[j] += centred * centred
+        shifted = average[j] / max(n, 1)
+        average[j] = origin[j] + shifted
+        variance[j] = larger(variance[j] / max(n, 1) - shifted * shifted, 0.0)
+
+
+@jit_inlined
+def choose_origin(x, first, columns, origin):
+    """The median of the first, the middle and the last row, so that no one row can spoil it.
+
+    One that is not finite would make NaN of all, so then it is 0.
+    """
+    n, m = x.shape
+    top = vector(flat(x), first, columns)
+    middle = vector(flat(x), n // 2 * m + first, columns)
+    bottom = vector(flat(x), (n - 1) * m + first, columns)
     for j in range(columns):
-        variance[j] /= max(n, 1)
+        a, b, c = top[j], middle[j], bottom[j]
+        low, high = (a, b) if a < b else (b, a)
+        o = low if c < low else (high if c > high else c)
+        origin[j] = o if abs(o) < np.inf else x.dtype.type(0)
 
 
 @jit_as_written
-def centred_twice(x, mean, residual):
-    """(x - mean) - residual: as x - (mean + residual) the residual would be rounded away."""
-    return (x - mean) - residual
+def centred(x, origin):
+    """x - origin as it stands: from a sum of such differences the origin must not be factored."""
+    return x - origin
 
 
 @kernel
@@ -98,59 +131,73 @@ def batchnorm_backward(dy, x, gamma, mean, rstd, dx, dgamma, dbeta):
     """
     n, m = x.shape
     dy_sum, product_sum = double_scratch(BLOCK_BYTES), double_scratch(BLOCK_BYTES)
-    residual = double_scratch(BLOCK_BYTES)
+    residual, zeros = double_scratch(BLOCK_BYTES), scratch(x, BLOCK_BYTES)
+    dy_centre, factor = scratch(x, BLOCK_BYTES), scratch(x, BLOCK_BYTES)
+    slope, shift = scratch(x, BLOCK_BYTES), scratch(x, BLOCK_BYTES)
     rows = max(n, 1)
     for first in range(0, m, BLOCK):
         columns = min(BLOCK, m - first)
-        column_mean = vector(mean, first, columns)
-        backward_sums(dy, x, column_mean, first, dy_sum, product_sum, residual)
+        centre = vector(mean, first, columns)
+        backward_sums(dy, x, centre, first, zeros, dy_sum, product_sum, residual)
         for j in range(columns):
-            scale = float(rstd[first + j])
+            scale = np.float64(rstd[first + j])
             residual[j] /= rows
             xhat_sum = (product_sum[j] - residual[j] * dy_sum[j]) * scale
             dgamma[first + j] = xhat_sum
             dbeta[first + j] = dy_sum[j]
             dy_sum[j] /= rows
-            product_sum[j] = xhat_sum / rows * scale  # what (x - mean) is multiplied by
+            # dx = factor·((dy - dy_centre) - (slope·(x - centre) + shift)): shift makes up for
+            # what the rounding of both centres took.
+            dy_centre[j] = dy_sum[j]
+            factor[j] = np.float64(gamma[first + j]) * scale
+            slope[j] = xhat_sum / rows * scale
+            rest = dy_sum[j] - np.float64(dy_centre[j])
+            shift[j] = rest - np.float64(slope[j]) * residual[j]
         for i in range(n):
             at = i * m + first
             row, dy_row = vector(flat(x), at, columns), vector(flat(dy), at, columns)
             dx_row = vector(flat(dx), at, columns)
-            factor, scale = vector(gamma, first, columns), vector(rstd, first, columns)
             for j in range(columns):
-                centred = centred_twice(float(row[j]), float(column_mean[j]), residual[j])
-                rest = (float(dy_row[j]) - dy_sum[j]) - centred * product_sum[j]
-                dx_row[j] = float(factor[j]) * float(scale[j]) * rest
+                away = slope[j] * centred(row[j], centre[j]) + shift[j]
+                dx_row[j] = factor[j] * (centred(dy_row[j], dy_centre[j]) - away)
 
 
 @jit_inlined
-def backward_sums(dy, x, mean, first, dy_sum, product_sum, residual):
-    """Over the rows of the columns from `first` on: Σ dy, Σ dy·(x - mean), Σ (x - mean)."""
+def backward_sums(dy, x, mean, first, zeros, dy_sum, product_sum, residual):
+    """Over the rows of the columns from `first` on: Σ dy, Σ dy·(x - mean), Σ (x - mean).
+
+    In float64, where a product of two float32 is exact.
+    """
     n, m = x.shape
     columns = mean.size
     for j in range(columns):
         dy_sum[j] = product_sum[j] = residual[j] = 0.0
-    for i in range(n):
+        zeros[j] = 0.0
+    for i in range(0, n, 2):  # after the last row one of which all terms are 0
         at = i * m + first
-        row, dy_row = vector(flat(x), at, columns), vector(flat(dy), at, columns)
+        above, dy_above = vector(flat(x), at, columns), vector(flat(dy), at, columns)
+        below, dy_below = mean, vector(zeros, 0, columns)
+        if i + 1 < n:
+            below, dy_below = vector(flat(x), at + m, columns), vector(flat(dy), at + m, columns)
         for j in range(columns):
-            centred = float(row[j]) - mean[j]
-            residual[j] += centred
-            dy_sum[j] += float(dy_row[j])
-            product_sum[j] += float(dy_row[j]) * centred
+            centre, e, f = np.float64(mean[j]), np.float64(dy_above[j]), np.float64(dy_below[j])
+            c, d = centred(np.float64(above[j]), centre), centred(np.float64(below[j]), centre)
+            residual[j] += c + d
+            dy_sum[j] += e + f
+            product_sum[j] += e * c + f * d
 
 
 @kernel
 def batchnorm_inference_forward(x, gamma, beta, mean, var, eps, y):
     """y = gamma·(x - mean)/√(var + eps) + beta, with the statistics given."""
     m = x.shape[1]
-    factor = double_scratch(BLOCK_BYTES)
+    factor = scratch(x, BLOCK_BYTES)
     for first in range(0, m, BLOCK):
         columns = min(BLOCK, m - first)
         for j in range(columns):
-            factor[j] = gamma[first + j] * (1.0 / np.sqrt(float(var[first + j]) + eps))
+            factor[j] = gamma[first + j] * (1.0 / np.sqrt(np.float64(var[first + j]) + eps))
         centre, shift = vector(mean, first, columns), vector(beta, first, columns)
-        shift_and_scale(x, first, centre, factor, shift, y)
+        shift_and_scale(x, first, columns, centre, factor, shift, y)
 
 
 @kernel
@@ -158,20 +205,22 @@ def batchnorm_inference_backward(dy, x, gamma, mean, var, eps, dx, dgamma, dbeta
     """dx = gamma·dy/√(var + eps);  dgamma = Σ dy·x̂;  dbeta = Σ dy."""
     n, m = x.shape
     dy_sum, product_sum = double_scratch(BLOCK_BYTES), double_scratch(BLOCK_BYTES)
-    residual = double_scratch(BLOCK_BYTES)
+    residual, zeros = double_scratch(BLOCK_BYTES), scratch(x, BLOCK_BYTES)
+    factor = scratch(x, BLOCK_BYTES)
     for first in range(0, m, BLOCK):
         columns = min(BLOCK, m - first)
-        backward_sums(dy, x, vector(mean, first, columns), first, dy_sum, product_sum, residual)
+        centre = vector(mean, first, columns)
+        backward_sums(dy, x, centre, first, zeros, dy_sum, product_sum, residual)
         for j in range(columns):
-            scale = 1.0 / np.sqrt(float(var[first + j]) + eps)
+            scale = 1.0 / np.sqrt(np.float64(var[first + j]) + eps)
             dgamma[first + j] = product_sum[j] * scale
             dbeta[first + j] = dy_sum[j]
-            residual[j] = gamma[first + j] * scale
+            factor[j] = gamma[first + j] * scale
         for i in range(n):
             at = i * m + first
             dy_row, dx_row = vector(flat(dy), at, columns), vector(flat(dx), at, columns)
             for j in range(columns):
-                dx_row[j] = residual[j] * dy_row[j]
+                dx_row[j] = factor[j] * dy_row[j]
 
 
 def batchnorm_reference(x, gamma, beta, eps):

@@ -1,10 +1,14 @@
-"""The normal distribution: Φ(x) and its density φ(x), one number at a time, without a call.
+"""x·Φ(x) and its derivative, one number at a time, without a call: Φ the normal distribution.
 
-For a ≥ 0, Φ(-a) = e^(-a²/2)·q(a), where q falls from 1/2 like 1/(a√(2π)). With u = 1/(c + a) and
-t = 1 - 2c·u = (a - c)/(a + c), which lies in [-1, 1), q(a) = u·p(t) with a polynomial p: the
-substitution of Shepherd & Laframboise (1981). Relative accuracy is kept in the tail, to within
-3 units in the last place (docs/accuracy.md); where the processor has no fused multiply-add, to
-within 8.
+With a = |x|, Φ(-a) = e^(-a²/2)·q(a), where q falls from 1/2 like 1/(a√(2π)). So, e = e^(-a²/2),
+
+    x·Φ(x) = max(x, 0) - a·q(a)·e,    its derivative = k(a)·e where x < 0, else 1 - k(a)·e,
+
+with k(a) = q(a) - a/√(2π). In v = a/(c + a) and t = 2v - 1 = (a - c)/(a + c), which lies in
+[-1, 1), a·q(a) = v·p(t) with a polynomial p: the substitution of Shepherd & Laframboise (1981).
+An error of v moves v·p by no more than itself, relatively: u·p with u = 1/(c + a) would be moved
+threefold. Accuracy is relative in the tail, too, to within 3 units in the last place
+(docs/accuracy.md); where the processor has no fused multiply-add, to within 8.
 """
 
 import math
@@ -14,29 +18,28 @@ from kernels.elementary import RAISED, ROUNDING_UP, exp_parts
 from kernels.jit import jit_as_written
 
 GREATEST_DEVIATION = constant(15.0, 38.7)
-"""From here on Φ(-a) and φ(a) round to 0; not so far that 2ⁿ⁺⁶⁴ would be subnormal."""
+"""From here on e is 0, also times a; not so far that 2ⁿ⁺⁶⁴ would be subnormal."""
 
-CENTRE = constant(3.57861328125, 5.057861328125)
+CENTRE = constant(3.3359375, 5.057861328125)
 """The c above, near the best one, and such that p(0) is very nearly a floating number."""
 
-BEND = constant(-8.43, -17.88)
-"""d log q/da ≈ u·(BEND·u - 1/2) within a fifth: enough for a correction of an ulp or two."""
+INVERSE_CENTRE = constant(1 / 3.3359375, 1 / 5.057861328125)
+"""1/c."""
 
-AT_CENTRE = constant(0.7463718056678772, 0.7697846615586041)
+AT_CENTRE = constant(0.739976704120636, 0.7697846615586041)
 """p(0)."""
 
 beyond_centre = polynomial(
     float32=[
-        -0.5730215907096863,
-        0.32758966088294983,
-        -0.12721070647239685,
-        0.023360103368759155,
-        0.005188206676393747,
-        -0.0036296232137829065,
-        -0.00015221405187495758041,
-        0.00047832912863853175324,
-        2.0690151856170638085e-5,
-        -3.925248639675810398e-5,
+        -0.5488759875297546,
+        0.28893160820007324,
+        -0.09289950132369995,
+        0.006217217538505793,
+        0.008066021837294102,
+        -0.0019237633096054196,
+        -0.0009323705453425646,
+        0.00026161663117818534,
+        0.0001364790223306045,
     ],
     float64=[
         -0.6679164036398744,
@@ -71,51 +74,53 @@ DENSITY_AT_0 = constant(1 / math.sqrt(2 * math.pi), 1 / math.sqrt(2 * math.pi))
 
 @jit_as_written
 def clamped_deviation(x):
-    """X where |x| ≤ GREATEST_DEVIATION, else that bound: a factor that is not infinite."""
-    greatest = GREATEST_DEVIATION(x)
-    x = -greatest if x < -greatest else x
-    return greatest if x > greatest else x
+    """|x| where it is ≤ GREATEST_DEVIATION, else that bound: a factor that is not infinite."""
+    a = abs(x)
+    return GREATEST_DEVIATION(x) if a > GREATEST_DEVIATION(x) else a
 
 
 @jit_as_written
-def tail_ratio(a):
-    """(q, Δq, ε): q(a) = (q + Δq)·(1 + ε).
-
-    The corrections are what rounding took. ε: u is the inverse not of c + a but of a number
-    that is c + a less `off`. Δq: p(t) and u·p(t) are rounded, too.
-    """
-    one, centre, at_centre = type(a)(1), CENTRE(a), AT_CENTRE(a)
-    distance = centre + a
-    u = one / distance
-    off = fma(-distance, fma(-distance, u, one), a - (distance - centre))
-    t = fma(type(a)(-2) * centre, u, one)
-    slope = beyond_centre(t)
-    p = fma(t, slope, at_centre)
-    q = u * p
-    lost = fma(u, fma(t, slope, at_centre - p), fma(u, p, -q))
-    return q, lost, off * u * fma(BEND(a), u, type(a)(-0.5))
-
-
-@jit_as_written
-def normal_cdf_and_density(x):
-    """(Φ(x), φ(x)), both to full relative accuracy in the tail.
+def normal_parts(a, low):
+    """(w, 2ⁿ) of e^(low - a²/2) = 2ⁿ·(1 + w); 2ⁿ may be subnormal, and is exact even so.
 
     The exponent must be known to more digits than one number has: -a²/2 = -h²/2 -
-    (a - h)(a + h)/2 with h the leading half of a = |x|, whose square is exact. With
-    e^(-a²/2) = 2ⁿ·(1 + w), the sum q + w·q is rounded once, where (1 + w)·q would be twice.
+    (a - h)(a + h)/2 with h the leading half of a, whose square is exact. With p·(1 + w) as
+    p + w·p a sum is rounded once, where the product of p and 1 + w would be twice.
     """
-    a, half, one = abs(clamped_deviation(x)), type(x)(0.5), type(x)(1)
-    q, lost, error = tail_ratio(a)
+    half = type(a)(0.5)
     h = leading_half(a)
-    w, scale = exp_parts(-half * h * h, fma(-half * (a - h), a + h, error), ROUNDING_UP(x))
-    back = type(x)(2.0**-RAISED)
-    tail = (q + fma(w, q, lost)) * scale * back
-    density = DENSITY_AT_0(x) * (one + w) * scale * back
-    return (tail if x < 0 else one - tail), density
+    w, scale = exp_parts(-half * h * h, fma(-half * (a - h), a + h, low), ROUNDING_UP(a))
+    return w, scale * type(a)(2.0**-RAISED)
 
 
 @jit_as_written
-def normal_cdf(x):
-    """Φ(x) = ∫ φ from -∞ to x."""
-    phi, _ = normal_cdf_and_density(x)
-    return phi
+def gelu(x):
+    """x·Φ(x).
+
+    The corrections are what rounding took. off: from c + a, so from v, relatively, where that
+    moves v·p most. lost: from t and from p.
+    """
+    a, zero, one = clamped_deviation(x), type(x)(0), type(x)(1)
+    centre, at_centre = CENTRE(x), AT_CENTRE(x)
+    distance = centre + a
+    v = a / distance
+    t = (v + v) - one
+    slope = beyond_centre(t)
+    p = fma(t, slope, at_centre)
+    off = ((distance - centre) - a) * (one - v) * INVERSE_CENTRE(x)
+    lost = fma((v + v) - (t + one), slope, fma(t, slope, at_centre - p))
+    w, scale = normal_parts(a, off)
+    return fma((p + fma(w, p, lost)) * -v, scale, zero if x < zero else x)
+
+
+@jit_as_written
+def gelu_slope(x):
+    """Φ(x) + x·φ(x), the derivative of x·Φ(x); q(a) = p(t)·(1 - v)/c."""
+    a, zero, one = clamped_deviation(x), type(x)(0), type(x)(1)
+    v = a / (CENTRE(x) + a)
+    t = (v + v) - one
+    p = fma(t, beyond_centre(t), AT_CENTRE(x))
+    k = fma(-DENSITY_AT_0(x), a, p * ((one - v) * INVERSE_CENTRE(x)))
+    w, scale = normal_parts(a, zero)
+    tail = fma(w, k, k) * scale
+    return tail if x < zero else one - tail

@@ -190,6 +190,64 @@ def test_batchnorm_variance_survives_a_large_mean(dtype, rng):
     assert abs(dx.astype(float).sum(axis=0)).max() < allowed
 
 
+@pytest.mark.parametrize("size", [1e3, 1e6])
+def test_batchnorm_with_a_first_row_far_from_the_others(dtype, rng, size):
+    """Sums are taken about one of the rows: if about this one, what cancels would show."""
+    x = rng.standard_normal((257, 3)).astype(dtype)
+    x[0] = size
+    gamma, beta = np.ones(3, dtype), np.zeros(3, dtype)
+    y, mean, var, _ = OPS["batchnorm"].forward(x, gamma, beta)
+    wide = x.astype(np.longdouble)
+    variance = ((wide - wide.mean(axis=0)) ** 2).mean(axis=0)
+    single, double = np.finfo(dtype).eps, np.finfo(np.float64).eps
+    rounding = 4 * single + 257 * double
+    np.testing.assert_allclose(mean, wide.mean(axis=0).astype(float), single, 2 * double * size)
+    np.testing.assert_allclose(var, variance.astype(float), rtol=rounding)
+    expected = ((wide - wide.mean(axis=0)) / np.sqrt(variance + 1e-8)).astype(float)
+    np.testing.assert_allclose(y, expected, atol=rounding * abs(expected).max())
+
+
+@pytest.mark.parametrize("place", [0, 1, 4])
+def test_batchnorm_shows_an_infinity(dtype, rng, place):
+    """Wherever in its column it is: the mean is infinite, the rest is NaN, others stay."""
+    x = rng.standard_normal((5, 3)).astype(dtype)
+    x[place, 1] = np.inf
+    y, mean, var, _ = OPS["batchnorm"].forward(x, np.ones(3, dtype), np.zeros(3, dtype))
+    assert mean[1] == np.inf
+    assert np.isnan(var[1])
+    assert np.isnan(y[:, 1]).all()
+    assert np.isfinite(y[:, ::2]).all()
+
+
+def test_batchnorm_with_a_factor_beyond_the_range(dtype, rng):
+    """gamma·rstd is infinite: so are y and dx, and neither is NaN."""
+    x = (1e-3 * rng.standard_normal((8, 3))).astype(dtype)
+    gamma = np.full(3, np.finfo(dtype).max)
+    y, mean, _, rstd = OPS["batchnorm"].forward(x, gamma, np.zeros(3, dtype))
+    assert np.isinf(y).any()
+    assert not np.isnan(y).any()
+    dy = rng.standard_normal(x.shape).astype(dtype)
+    dx, _, _ = OPS["batchnorm"].backward(dy, x, gamma, mean, rstd)
+    assert np.isinf(dx).any()
+    assert not np.isnan(dx).any()
+
+
+def test_batchnorm_gradient_with_a_large_mean_of_dy(dtype, rng):
+    """The mean of dy is taken out before anything is rounded."""
+    x = rng.standard_normal((64, 3)).astype(dtype)
+    dy = (rng.standard_normal(x.shape) + 1e4).astype(dtype)
+    gamma = np.ones(3, dtype)
+    _, mean, _, rstd = OPS["batchnorm"].forward(x, gamma, np.zeros(3, dtype))
+    dx, _, _ = OPS["batchnorm"].backward(dy, x, gamma, mean, rstd)
+    wide, wide_dy = x.astype(np.longdouble), dy.astype(np.longdouble)
+    scale = rstd.astype(np.longdouble)
+    xhat = (wide - wide.mean(axis=0)) * scale
+    dy_rest = wide_dy - wide_dy.mean(axis=0)
+    expected = scale * (dy_rest - xhat * (dy_rest * xhat).mean(axis=0))
+    atol = 8 * np.finfo(dtype).eps + 64 * 1e4 * np.finfo(np.float64).eps
+    np.testing.assert_allclose(dx, expected.astype(float), atol=atol * abs(expected).max())
+
+
 def test_the_engines_choice_is_the_activation_itself(dtype, rng):
     """activation_forward(code) is the op of that code, and so is backward; all is overwritten."""
     x = rng.standard_normal(37).astype(dtype)
