@@ -10,8 +10,8 @@ import math
 import numpy as np
 
 from kernels import elementary, normal
-from kernels.boundary import Hyper, kernel
-from kernels.jit import jit
+from kernels.boundary import Hyper, kernel_inlined
+from kernels.jit import jit_internal
 from kernels.op import Op
 
 SLOPE = Hyper(0.01)
@@ -28,14 +28,14 @@ both dtypes. Infinities and NaN are everybody's edges."""
 KINK_AT_ZERO = (0.0,)
 
 
-@kernel
+@kernel_inlined
 def identity_forward(x, y):
     """y = x."""
     for i in range(x.size):
         y[i] = x[i]
 
 
-@kernel
+@kernel_inlined
 def identity_backward(dy, dx):
     """dx = dy."""
     for i in range(dy.size):
@@ -51,7 +51,7 @@ identity = Op(
 )
 
 
-@kernel
+@kernel_inlined
 def relu_forward(x, y):
     """y = max(x, 0) (Nair & Hinton 2010)."""
     zero = x.dtype.type(0)
@@ -59,7 +59,7 @@ def relu_forward(x, y):
         y[i] = zero if x[i] <= zero else x[i]
 
 
-@kernel
+@kernel_inlined
 def relu_backward(dy, y, dx):
     """dx = dy where y > 0, else 0: the derivative at 0 is 0.
 
@@ -80,7 +80,7 @@ relu = Op(
 )
 
 
-@kernel
+@kernel_inlined
 def leaky_relu_forward(x, slope, y):
     """y = x where x > 0, else slope·x (Maas, Hannun & Ng 2013)."""
     slope = x.dtype.type(slope)
@@ -89,7 +89,7 @@ def leaky_relu_forward(x, slope, y):
         y[i] = slope * x[i] if x[i] <= zero else x[i]
 
 
-@kernel
+@kernel_inlined
 def leaky_relu_backward(dy, x, slope, dx):
     """dx = dy where x > 0, else slope·dy."""
     slope = x.dtype.type(slope)
@@ -112,7 +112,7 @@ leaky_relu = Op(
 )
 
 
-@kernel
+@kernel_inlined
 def elu_forward(x, alpha, y):
     """y = x where x > 0, else alpha·(eˣ - 1) (Clevert et al. 2015, arXiv:1511.07289)."""
     alpha = x.dtype.type(alpha)
@@ -122,7 +122,7 @@ def elu_forward(x, alpha, y):
         y[i] = below if x[i] <= zero else x[i]
 
 
-@kernel
+@kernel_inlined
 def elu_backward(dy, x, alpha, dx):
     """dx = dy where x > 0, else dy·alpha·eˣ."""
     alpha = x.dtype.type(alpha)
@@ -143,14 +143,14 @@ elu = Op(
 )
 
 
-@kernel
+@kernel_inlined
 def sigmoid_forward(x, y):
     """y = 1/(1 + e⁻ˣ)."""
     for i in range(x.size):
         y[i] = elementary.sigmoid(x[i])
 
 
-@kernel
+@kernel_inlined
 def sigmoid_backward(dy, y, dx):
     """dx = dy·y·(1 - y); 0 where y rounds to 1."""
     one = y.dtype.type(1)
@@ -167,14 +167,14 @@ sigmoid = Op(
 )
 
 
-@kernel
+@kernel_inlined
 def tanh_forward(x, y):
     """y = tanh x."""
     for i in range(x.size):
         y[i] = elementary.tanh(x[i])
 
 
-@kernel
+@kernel_inlined
 def tanh_backward(dy, y, dx):
     """dx = dy·(1 - y²), as (1 - y)(1 + y); 0 where y rounds to ±1."""
     one = y.dtype.type(1)
@@ -191,14 +191,14 @@ tanh = Op(
 )
 
 
-@kernel
+@kernel_inlined
 def softplus_forward(x, y):
     """y = log(1 + eˣ) (Dugas et al. 2001), as max(x, 0) + log1p(e^-|x|)."""
     for i in range(x.size):
         y[i] = elementary.softplus(x[i])
 
 
-@kernel
+@kernel_inlined
 def softplus_backward(dy, y, dx):
     """dx = dy·σ(x), where σ(x) = 1 - e⁻ʸ."""
     for i in range(y.size):
@@ -214,14 +214,14 @@ softplus = Op(
 )
 
 
-@kernel
+@kernel_inlined
 def gelu_forward(x, y):
     """y = x·Φ(x), Φ the normal distribution (Hendrycks & Gimpel 2016, arXiv:1606.08415)."""
     for i in range(x.size):
         y[i] = normal.gelu(x[i])
 
 
-@kernel
+@kernel_inlined
 def gelu_backward(dy, x, dx):
     """dx = dy·(Φ(x) + x·φ(x)), φ the normal density."""
     for i in range(x.size):
@@ -249,7 +249,7 @@ SIGMOID_REACH = 800.0
 """Beyond ±this e^-|x| is 0 in float64, and x times it must be 0, not inf·0."""
 
 
-@kernel
+@kernel_inlined
 def silu_forward(x, y):
     """y = x·σ(x) (Elfwing et al. 2017, arXiv:1702.03118)."""
     least = x.dtype.type(-SIGMOID_REACH)
@@ -258,7 +258,7 @@ def silu_forward(x, y):
         y[i] = xi * elementary.sigmoid(xi)
 
 
-@kernel
+@kernel_inlined
 def silu_backward(dy, x, dx):
     """dx = dy·σ(x)·(1 + x·σ(-x))."""
     one, reach = x.dtype.type(1), x.dtype.type(SIGMOID_REACH)
@@ -287,47 +287,57 @@ RELU = ACTIVATIONS.index(relu)
 """Its code: an affine map can do it along."""
 
 
-@jit
+# The functions themselves, which are compiled as lines of the two below; the kernels around them,
+# which check, would be compiled one by one first.
+(
+    identity_y, relu_y, leaky_relu_y, elu_y, sigmoid_y, tanh_y, softplus_y, gelu_y, silu_y,
+) = (op.jitted[0] for op in ACTIVATIONS)  # fmt: skip
+(
+    identity_dx, relu_dx, leaky_relu_dx, elu_dx, sigmoid_dx, tanh_dx, softplus_dx, gelu_dx, silu_dx,
+) = (op.jitted[1] for op in ACTIVATIONS)  # fmt: skip
+
+
+@jit_internal
 def activation_forward(code, setting, x, y):
     """y = φ(x) for the activation number `code`; `setting` is its slope or alpha, if any."""
     if code == 0:
-        identity_forward(x, y)
+        identity_y(x, y)
     elif code == 1:
-        relu_forward(x, y)
+        relu_y(x, y)
     elif code == 2:
-        leaky_relu_forward(x, setting, y)
+        leaky_relu_y(x, setting, y)
     elif code == 3:
-        elu_forward(x, setting, y)
+        elu_y(x, setting, y)
     elif code == 4:
-        sigmoid_forward(x, y)
+        sigmoid_y(x, y)
     elif code == 5:
-        tanh_forward(x, y)
+        tanh_y(x, y)
     elif code == 6:
-        softplus_forward(x, y)
+        softplus_y(x, y)
     elif code == 7:
-        gelu_forward(x, y)
+        gelu_y(x, y)
     elif code == 8:
-        silu_forward(x, y)
+        silu_y(x, y)
 
 
-@jit
+@jit_internal
 def activation_backward(code, setting, dy, x, y, dx):
     """dx = dy·φ'(x) for the activation number `code`."""
     if code == 0:
-        identity_backward(dy, dx)
+        identity_dx(dy, dx)
     elif code == 1:
-        relu_backward(dy, y, dx)
+        relu_dx(dy, y, dx)
     elif code == 2:
-        leaky_relu_backward(dy, x, setting, dx)
+        leaky_relu_dx(dy, x, setting, dx)
     elif code == 3:
-        elu_backward(dy, x, setting, dx)
+        elu_dx(dy, x, setting, dx)
     elif code == 4:
-        sigmoid_backward(dy, y, dx)
+        sigmoid_dx(dy, y, dx)
     elif code == 5:
-        tanh_backward(dy, y, dx)
+        tanh_dx(dy, y, dx)
     elif code == 6:
-        softplus_backward(dy, y, dx)
+        softplus_dx(dy, y, dx)
     elif code == 7:
-        gelu_backward(dy, x, dx)
+        gelu_dx(dy, x, dx)
     elif code == 8:
-        silu_backward(dy, x, dx)
+        silu_dx(dy, x, dx)

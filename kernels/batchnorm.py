@@ -10,7 +10,7 @@ is), and a number near the mean is taken out before anything is squared, so a ba
 import numpy as np
 
 from kernels.bits import larger
-from kernels.boundary import Hyper, kernel
+from kernels.boundary import Hyper, kernel_inlined
 from kernels.jit import jit_as_written, jit_inlined
 from kernels.op import Op
 from kernels.simd import double_scratch, scratch
@@ -25,7 +25,7 @@ BLOCK = 512
 BLOCK_BYTES = BLOCK * 8
 
 
-@kernel
+@kernel_inlined
 def batchnorm_forward(x, gamma, beta, eps, y, mean, var, rstd):
     """y = gamma·(x - mean)·rstd + beta, with the mean and the variance of each column.
 
@@ -119,7 +119,7 @@ def centred(x, origin):
     return x - origin
 
 
-@kernel
+@kernel_inlined
 def batchnorm_backward(dy, x, gamma, mean, rstd, dx, dgamma, dbeta):
     """dx = gamma·rstd·(dy - Σdy/n - x̂·Σ(dy·x̂)/n);  dgamma = Σ dy·x̂;  dbeta = Σ dy.
 
@@ -187,7 +187,7 @@ def backward_sums(dy, x, mean, first, zeros, dy_sum, product_sum, residual):
             product_sum[j] += e * c + f * d
 
 
-@kernel
+@kernel_inlined
 def batchnorm_inference_forward(x, gamma, beta, mean, var, eps, y):
     """y = gamma·(x - mean)/√(var + eps) + beta, with the statistics given."""
     m = x.shape[1]
@@ -200,7 +200,7 @@ def batchnorm_inference_forward(x, gamma, beta, mean, var, eps, y):
         shift_and_scale(x, first, columns, centre, factor, shift, y)
 
 
-@kernel
+@kernel_inlined
 def batchnorm_inference_backward(dy, x, gamma, mean, var, eps, dx, dgamma, dbeta):
     """dx = gamma·dy/√(var + eps);  dgamma = Σ dy·x̂;  dbeta = Σ dy."""
     n, m = x.shape

@@ -14,7 +14,7 @@ parameter's step along its gradient.
 import numpy as np
 
 from kernels.dots import DOT_COLUMNS, dots
-from kernels.jit import jit, jit_inlined
+from kernels.jit import jit_inlined, jit_internal
 from kernels.share import ALONE, share
 from kernels.simd import (
     HAS_MASKS,
@@ -101,7 +101,7 @@ def nothing(c):
     return vector(flat(c), 0, 0)
 
 
-@jit
+@jit_internal
 def strides(array):
     """Elements from row to row and from column to column."""
     return array.strides[0] // array.itemsize, array.strides[1] // array.itemsize
@@ -115,8 +115,8 @@ def multiply(a, a_strides, b, b_strides, c, k, bias, mode, ends, team):
     A (n, k), B (k, m), c (n, m); bias (m,). One stride of A and one of B is 1. `mode` says what
     `before` is; `ends` is (keep, scale, floor).
     """
-    # Numbers of one type, not constants, so that one compilation serves all.
-    mode, team = np.int64(mode), (np.int64(team[0]), np.int64(team[1]))
+    # Of one type, not a constant, so that one compilation serves all.
+    mode = np.int64(mode)
     a, b, c, (n, m) = flat(a), flat(b), flat(c), c.shape
     if n * k * m <= TINY:
         if team[0] == 0:
@@ -136,7 +136,7 @@ def tiny_product(a, a_strides, b, b_strides, c, n, k, m, bias, mode, ends):
             c[i * m + j] = ended(total, c, i * m + j, bias, j, mode, ends)
 
 
-@jit
+@jit_internal
 def before_sum(c, at, bias, j, mode):
     """What a sum is added to."""
     if mode == SET_BIAS:
@@ -146,7 +146,7 @@ def before_sum(c, at, bias, j, mode):
     return c.dtype.type(0)
 
 
-@jit
+@jit_internal
 def ended(total, c, at, bias, j, mode, ends):
     """max(floor, keep·before + scale·total)."""
     keep, scale, floor = ends
@@ -162,11 +162,11 @@ def block_of(n, m, width, team):
     if team[1] == 1 or (m + width - 1) // width % team[1] == 0:
         first, end = share(m, width, team)
         return 0, n, first, end - first
-    first, end = share(n, TILE_ROWS, team)
+    first, end = share(n, np.int64(TILE_ROWS), team)
     return first, end - first, 0, m
 
 
-@jit
+@jit_internal
 def product(a, a_strides, b, b_strides, c, n, k, m, bias, mode, ends, team):
     """The same for more than TINY multiplications. What is done depends on the whole shape, so
     that threads that share it compute what one would.

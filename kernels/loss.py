@@ -5,9 +5,9 @@ of that reduction as `dloss`.
 import numpy as np
 
 from kernels.bits import larger
-from kernels.boundary import kernel
+from kernels.boundary import kernel_inlined
 from kernels.elementary import exp_nonpositive, log1p_finite
-from kernels.jit import jit, jit_as_written, jit_inlined
+from kernels.jit import jit_as_written, jit_inlined, jit_internal
 from kernels.op import Op
 from kernels.views import flat, vector
 
@@ -38,7 +38,7 @@ def subtract_peak(z, p, i):
     return peak
 
 
-@jit
+@jit_internal
 def softmax_of_differences(p, first, last, loss):
     """From p = z - max z to p = softmax(z) and loss += log Σ e^(z - max z), first ≤ row < last.
 
@@ -64,7 +64,7 @@ def softmax_of_differences(p, first, last, loss):
         loss[i] += log1p_finite(others)
 
 
-@kernel
+@kernel_inlined
 def softmax_cross_entropy_forward(z, labels, loss, p):
     """loss = logsumexp(z) - z[label];  p = softmax(z).
 
@@ -80,7 +80,7 @@ def softmax_cross_entropy_forward(z, labels, loss, p):
         first = last
 
 
-@kernel
+@kernel_inlined
 def softmax_cross_entropy_backward(dloss, p, labels, dz):
     """dz = dloss·(p - onehot(label))."""
     for i in range(p.shape[0]):
@@ -89,7 +89,7 @@ def softmax_cross_entropy_backward(dloss, p, labels, dz):
         dz[i, labels[i]] -= dloss[i]
 
 
-@kernel
+@kernel_inlined
 def softmax_cross_entropy_soft_forward(z, targets, loss, p):
     """loss = logsumexp(z) - targets·z;  p = softmax(z).
 
@@ -115,7 +115,7 @@ def softmax_cross_entropy_soft_forward(z, targets, loss, p):
         first = last
 
 
-@kernel
+@kernel_inlined
 def softmax_cross_entropy_soft_backward(dloss, p, targets, dz):
     """dz = dloss·(p - targets)."""
     for i in range(p.shape[0]):
@@ -163,7 +163,7 @@ softmax_cross_entropy = Op(
 )
 
 
-@kernel
+@kernel_inlined
 def mse_forward(y, targets, loss):
     """loss = Σⱼ (y - targets)²/m: the mean over the m outputs of a sample.
 
@@ -177,7 +177,7 @@ def mse_forward(y, targets, loss):
         loss[i] = total / y.dtype.type(max(y.shape[1], 1))
 
 
-@kernel
+@kernel_inlined
 def mse_backward(dloss, y, targets, dy):
     """dy = dloss·2·(y - targets)/m."""
     factor = y.dtype.type(2) / y.dtype.type(max(y.shape[1], 1))

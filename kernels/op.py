@@ -154,6 +154,11 @@ class Op:
         return tuple(name for name in self.inputs if "d" + name in names)
 
     @cached_property
+    def jitted(self) -> tuple[Callable, Callable]:
+        """The compiled loops of forward and backward, for compiled code, with no checks."""
+        return self.forward.jitted, self.backward.jitted
+
+    @cached_property
     def is_elementwise(self) -> bool:
         return all(a.dims is None for a in self.forward.arguments)
 

@@ -9,17 +9,20 @@ A `team` is (which thread this is, how many there are).
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from kernels.jit import jit
+from kernels.jit import jit_internal
 
-ALONE = (0, 1)
-"""The team of one."""
+ALONE = (np.int64(0), np.int64(1))
+"""The team of one. Numbers of one type, for a plain constant has a type of its own, and what is
+called with it would be compiled once more.
+"""
 
-LINE_ENTRIES = 64
+LINE_ENTRIES = np.int64(64)
 """Shares of a vector begin at multiples of so many entries: whole cache lines, whole vectors."""
 
 ARRIVED, PHASE, BARRIER_WORDS = 0, 8, 16
@@ -30,7 +33,7 @@ SPINS = 512
 """How often a thread looks before it lets another have the core, should there be too few."""
 
 
-@jit
+@jit_internal
 def share(count, unit, team):
     """The first and the end of this thread's part of `count` things, in multiples of `unit`."""
     thread, threads = team

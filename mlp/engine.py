@@ -9,19 +9,7 @@ import math
 
 import numpy as np
 
-from kernels import (
-    batchnorm_backward,
-    batchnorm_forward,
-    batchnorm_inference_backward,
-    batchnorm_inference_forward,
-    mse_backward,
-    mse_forward,
-    running_average_update,
-    softmax_cross_entropy_backward,
-    softmax_cross_entropy_forward,
-    softmax_cross_entropy_soft_backward,
-    softmax_cross_entropy_soft_forward,
-)
+from kernels import OPS, running_average_update
 from kernels.activation import activation_backward, activation_forward
 from kernels.affine import affine_bias_backward
 from kernels.arrays import first_out_of_range
@@ -30,7 +18,7 @@ from kernels.gemm import (
     matmul_transpose_a_onto,
     matmul_transpose_b,
 )
-from kernels.jit import jit, jit_inlined
+from kernels.jit import jit, jit_inlined, jit_internal
 from kernels.share import ALONE, LINE_ENTRIES, meet, share
 from kernels.tile import ADD, SET
 from kernels.views import flat, floats, matrix, vector
@@ -96,6 +84,14 @@ from mlp.plan import (
     X,
     Y,
 )
+
+# The functions themselves, which are compiled as lines of the engine; the kernels around them,
+# which check, would be compiled one by one first.
+batchnorm_forward, batchnorm_backward = OPS["batchnorm"].jitted
+batchnorm_inference_forward, batchnorm_inference_backward = OPS["batchnorm_inference"].jitted
+labels_forward, labels_backward = OPS["softmax_cross_entropy"].jitted
+soft_forward, soft_backward = OPS["softmax_cross_entropy_soft"].jitted
+mse_forward, mse_backward = OPS["mse"].jitted
 
 
 @jit
@@ -216,7 +212,7 @@ def apply(op, memory, arena, x, y, floor, training, team):
         activation_forward(op[CODE], memory[op[SETTING]], x_part, y_part)
 
 
-@jit_inlined
+@jit_internal
 def batchnorm_op_forward(op, memory, arena, x, y, training):
     m = op[WIDTH_OUT]
     gamma, beta = vector(memory, op[FIRST], m), vector(memory, op[SECOND], m)
@@ -237,7 +233,7 @@ def batchnorm_op_forward(op, memory, arena, x, y, training):
 # ---------------------------------------------------------------------------------- loss
 
 
-@jit_inlined
+@jit_internal
 def loss(head, arena, n, y, start, kind, team):
     """The sum of the samples' losses; leaves the gradient of their mean or sum at the output.
 
@@ -245,7 +241,7 @@ def loss(head, arena, n, y, start, kind, team):
     at row `start`.
     """
     m = head[WIDTH_LAST]
-    first, end = share(n, 1, team)
+    first, end = share(n, np.int64(1), team)
     count, at = end - first, first * m
     z = matrix(arena, head[OUTPUT] + at, count, m)
     dz, p = (
@@ -259,13 +255,13 @@ def loss(head, arena, n, y, start, kind, team):
         dlosses[i] = weight
     if kind == SOFTMAX_LABELS:
         labels = vector(y, start + first, count)
-        softmax_cross_entropy_forward(z, labels, losses, p)
-        softmax_cross_entropy_backward(dlosses, p, labels, dz)
+        labels_forward(z, labels, losses, p)
+        labels_backward(dlosses, p, labels, dz)
     else:
         targets = matrix(floats(y, 0, arena), start * m + at, count, m)
         if kind == SOFTMAX_SOFT:
-            softmax_cross_entropy_soft_forward(z, targets, losses, p)
-            softmax_cross_entropy_soft_backward(dlosses, p, targets, dz)
+            soft_forward(z, targets, losses, p)
+            soft_backward(dlosses, p, targets, dz)
         else:
             mse_forward(z, targets, losses)
             mse_backward(dlosses, z, targets, dz)
@@ -276,7 +272,7 @@ def loss(head, arena, n, y, start, kind, team):
     return total
 
 
-@jit_inlined
+@jit_internal
 def mistakes(head, arena, n, y, start, kind):
     """How many samples of the batch have their largest output in the wrong place.
 
@@ -365,7 +361,7 @@ def affine_op_backward(head, op, memory, dy, x, dx, needs_dx, learns, correction
         update(head, memory, first, count, 1.0, corrections, team)
 
 
-@jit_inlined
+@jit_internal
 def batchnorm_op_backward(head, op, memory, arena, dy, x, dx):
     m, gradients = op[WIDTH_OUT], head[N_PARAMETERS]
     gamma = vector(memory, op[FIRST], m)
