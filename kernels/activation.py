@@ -11,7 +11,7 @@ import numpy as np
 
 from kernels import elementary, normal
 from kernels.boundary import Hyper, kernel_inlined
-from kernels.jit import jit_internal
+from kernels.jit import jit
 from kernels.op import Op
 
 SLOPE = Hyper(0.01)
@@ -297,7 +297,7 @@ RELU = ACTIVATIONS.index(relu)
 ) = (op.jitted[1] for op in ACTIVATIONS)  # fmt: skip
 
 
-@jit_internal
+@jit
 def activation_forward(code, setting, x, y):
     """y = φ(x) for the activation number `code`; `setting` is its slope or alpha, if any."""
     if code == 0:
@@ -320,7 +320,7 @@ def activation_forward(code, setting, x, y):
         silu_y(x, y)
 
 
-@jit_internal
+@jit
 def activation_backward(code, setting, dy, x, y, dx):
     """dx = dy·φ'(x) for the activation number `code`."""
     if code == 0:

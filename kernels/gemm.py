@@ -14,7 +14,7 @@ parameter's step along its gradient.
 import numpy as np
 
 from kernels.dots import DOT_COLUMNS, dots
-from kernels.jit import jit_inlined, jit_internal
+from kernels.jit import jit, jit_inlined
 from kernels.share import ALONE, share
 from kernels.simd import (
     HAS_MASKS,
@@ -101,7 +101,7 @@ def nothing(c):
     return vector(flat(c), 0, 0)
 
 
-@jit_internal
+@jit
 def strides(array):
     """Elements from row to row and from column to column."""
     return array.strides[0] // array.itemsize, array.strides[1] // array.itemsize
@@ -136,7 +136,7 @@ def tiny_product(a, a_strides, b, b_strides, c, n, k, m, bias, mode, ends):
             c[i * m + j] = ended(total, c, i * m + j, bias, j, mode, ends)
 
 
-@jit_internal
+@jit
 def before_sum(c, at, bias, j, mode):
     """What a sum is added to."""
     if mode == SET_BIAS:
@@ -146,7 +146,7 @@ def before_sum(c, at, bias, j, mode):
     return c.dtype.type(0)
 
 
-@jit_internal
+@jit
 def ended(total, c, at, bias, j, mode, ends):
     """max(floor, keep·before + scale·total)."""
     keep, scale, floor = ends
@@ -166,7 +166,7 @@ def block_of(n, m, width, team):
     return first, end - first, 0, m
 
 
-@jit_internal
+@jit
 def product(a, a_strides, b, b_strides, c, n, k, m, bias, mode, ends, team):
     """The same for more than TINY multiplications. What is done depends on the whole shape, so
     that threads that share it compute what one would.

@@ -34,13 +34,6 @@ def jit(function):
     return compiled(function, OPTIONS)
 
 
-def jit_internal(function):
-    """Like `jit`, but only for compiled code to call: nothing is compiled that Python would enter
-    by.
-    """
-    return compiled(function, OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True})
-
-
 def jit_inlined(function):
     """Like `jit`, but for functions that compiled code calls: their lines become the caller's.
 

@@ -15,7 +15,7 @@ from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from kernels.jit import jit_internal
+from kernels.jit import jit
 
 ALONE = (np.int64(0), np.int64(1))
 """The team of one. Numbers of one type, for a plain constant has a type of its own, and what is
@@ -33,7 +33,7 @@ SPINS = 512
 """How often a thread looks before it lets another have the core, should there be too few."""
 
 
-@jit_internal
+@jit
 def share(count, unit, team):
     """The first and the end of this thread's part of `count` things, in multiples of `unit`."""
     thread, threads = team

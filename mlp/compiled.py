@@ -162,7 +162,7 @@ def forward(params, x, out):
             y_op = matrix(buffers, (r & 1) * half, rows, op[WIDTH_OUT])
             if r == ops.shape[0] - 1:
                 y_op = matrix(flat(out), start * outputs, rows, outputs)
-            apply(op, memory, memory, x_op, y_op, -np.inf, False, ALONE)
+            apply(op, memory, memory, x_op, y_op, -np.inf, np.bool_(False), ALONE)
             x_op = y_op
 
 
@@ -196,5 +196,7 @@ def train_step(params, x, y):
         raise ValueError("train_step: y has the wrong width, expected (N, outputs)")
     kind = SOFTMAX_LABELS if y.ndim == 1 else head[LOSS_OF_ROWS]
     command = FORWARD | LOSE | BACKWARD | UPDATE
-    total = run(state, memory, matrix(flat(x), 0, n, x.shape[1]), words(y), command, n, kind, 0, 1)
+    total = run(
+        state, memory, matrix(flat(x), 0, n, x.shape[1]), words(y), command, n, kind, *ALONE
+    )
     return total / max(n, 1) if head[MEAN_REDUCTION] != 0 else total

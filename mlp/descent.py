@@ -11,7 +11,7 @@ from kernels import (
     momentum_update,
     nesterov_update,
 )
-from kernels.jit import jit_inlined, jit_internal
+from kernels.jit import jit, jit_inlined
 from kernels.share import LINE_ENTRIES, share
 from kernels.update import clip_scale, norm
 from kernels.views import vector
@@ -93,7 +93,7 @@ def update_all(head, memory, corrections, team):
     update(head, memory, linear, size - linear, scale, corrections, team)
 
 
-@jit_internal
+@jit
 def update(head, memory, first, count, scale, corrections, team):
     """The parameters from `first` on: weights and biases of one op or all, or gammas and betas.
 

@@ -18,7 +18,7 @@ from kernels.gemm import (
     matmul_transpose_a_onto,
     matmul_transpose_b,
 )
-from kernels.jit import jit, jit_inlined, jit_internal
+from kernels.jit import jit, jit_inlined
 from kernels.share import ALONE, LINE_ENTRIES, meet, share
 from kernels.tile import ADD, SET
 from kernels.views import flat, floats, matrix, vector
@@ -212,7 +212,7 @@ def apply(op, memory, arena, x, y, floor, training, team):
         activation_forward(op[CODE], memory[op[SETTING]], x_part, y_part)
 
 
-@jit_internal
+@jit
 def batchnorm_op_forward(op, memory, arena, x, y, training):
     m = op[WIDTH_OUT]
     gamma, beta = vector(memory, op[FIRST], m), vector(memory, op[SECOND], m)
@@ -233,7 +233,7 @@ def batchnorm_op_forward(op, memory, arena, x, y, training):
 # ---------------------------------------------------------------------------------- loss
 
 
-@jit_internal
+@jit
 def loss(head, arena, n, y, start, kind, team):
     """The sum of the samples' losses; leaves the gradient of their mean or sum at the output.
 
@@ -272,7 +272,7 @@ def loss(head, arena, n, y, start, kind, team):
     return total
 
 
-@jit_internal
+@jit
 def mistakes(head, arena, n, y, start, kind):
     """How many samples of the batch have their largest output in the wrong place.
 
@@ -361,7 +361,7 @@ def affine_op_backward(head, op, memory, dy, x, dx, needs_dx, learns, correction
         update(head, memory, first, count, 1.0, corrections, team)
 
 
-@jit_internal
+@jit
 def batchnorm_op_backward(head, op, memory, arena, dy, x, dx):
     m, gradients = op[WIDTH_OUT], head[N_PARAMETERS]
     gamma = vector(memory, op[FIRST], m)
