@@ -11,23 +11,23 @@ proof: .venv/installed-core
 	$(RUN) -m gradcheck
 
 # The suite three times over: compiled; as plain Python, which covers the lines that a compiled
-# run hides; and, in part, compiled with bounds checks.
+# run hides; and, in part, compiled with bounds checks. Two processes at a time.
 test: test-jit test-plain test-bounds
 
 test-jit: .venv/installed-test
-	$(RUN) -m pytest -q
+	$(RUN) -m pytest -q -n 2
 
 test-plain: .venv/installed-test
-	NUMBA_DISABLE_JIT=1 $(RUN) -m pytest -q tests/kernels tests/mlp
+	NUMBA_DISABLE_JIT=1 $(RUN) -m pytest -q -n 2 tests/kernels tests/mlp
 
 test-bounds: .venv/installed-test
-	NUMBA_BOUNDSCHECK=1 $(RUN) -m pytest -q tests/kernels/test_laws.py tests/kernels/test_edges.py \
+	NUMBA_BOUNDSCHECK=1 $(RUN) -m pytest -q -n 2 tests/kernels/test_laws.py tests/kernels/test_edges.py \
 		tests/mlp/test_plan.py tests/mlp/test_network.py tests/mlp/test_optimizers.py \
 		tests/mlp/test_training.py tests/mlp/test_inference.py tests/kernels/test_update.py \
 		-k "not float32"
 
 test-all: .venv/installed-test
-	$(RUN) -m pytest -q --thorough
+	$(RUN) -m pytest -q -n 2 --thorough
 
 bench: .venv/installed-test
 	$(RUN) -m pytest --benchmark-only -q bench $(BENCH)
