@@ -34,6 +34,11 @@ TINY = 64
 THIN_ROWS = 3
 """Up to so many rows the tile would wait for memory: rows of b are read in one piece instead."""
 
+THIN_DEPTH, THIN_HEIGHT = 32, 64
+"""From so long sums on, and so many rows, thin products gain more from vectors along them than the
+tile's empty columns cost.
+"""
+
 DOT_SHARE = 10
 """Turning b over costs more than the dot products' last additions for up to 1/so many rows of a
 as a sum has terms."""
@@ -173,11 +178,11 @@ def product(a, a_strides, b, b_strides, c, n, k, m, bias, mode, ends, team):
     """
     (a_row, a_step), (b_step, b_column) = a_strides, b_strides
     panels = scratch(a, SCRATCH_BYTES)
-    is_thin = m <= DOT_COLUMNS and k * m <= panels.size
+    is_thin = m <= DOT_COLUMNS and k >= THIN_DEPTH and k * m <= panels.size
     is_dots = a_step == 1 and b_step == 1 and (is_thin or DOT_SHARE * n <= k)
     is_copied_dots = a_step == 1 and b_step != 1 and is_thin
     is_rows = a_step == 1 and b_column == 1 and n <= THIN_ROWS
-    is_columns = a_row == 1 and m <= DOT_COLUMNS and n * m <= panels.size
+    is_columns = a_row == 1 and m <= DOT_COLUMNS and n >= THIN_HEIGHT and n * m <= panels.size
     packs_b = b_column != 1 or (m >= PACK_COLUMNS and n >= PACK_ROWS)
     i, rows, j, columns = block_of(n, m, TILE_BYTES // a.itemsize, team)
     if rows <= 0 or columns <= 0:
