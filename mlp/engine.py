@@ -137,21 +137,7 @@ def run(state, memory, x, y, command, batch, kind, thread, threads):
             total += value
         if command & COUNT and leads:
             wrong += mistakes(head, arena, n, y, start, kind)
-        # An op's parameters are updated while they are at hand, unless something has to wait
-        # for all gradients.
-        waits = command & BACKWARD == 0 or command & KEEP != 0 or clips(head, memory)
-        corrections = (1.0, 1.0)
-        if command & UPDATE:
-            corrections = corrections_of_next(head, memory)
-        if command & BACKWARD:
-            learns = command & UPDATE != 0 and not waits
-            backward(head, ops, memory, arena, rows, command, learns, corrections, team)
-        if command & UPDATE:
-            if waits:
-                update_all(head, memory, corrections, team)
-                meet(head, BARRIER, threads)
-            if leads:
-                count_update(head, memory)
+        go_back(head, ops, memory, arena, rows, command, team)
         steps += 1
     if leads:
         head[STEPS], head[MISTAKES] = steps, wrong
@@ -303,6 +289,28 @@ def largest(values):
 
 
 # ------------------------------------------------------------------------------ backward
+
+
+@jit_inlined
+def go_back(head, ops, memory, arena, rows, command, team):
+    """Backward and update, as the command says.
+
+    An op's parameters are updated while they are at hand, unless something has to wait for all
+    gradients.
+    """
+    waits = command & BACKWARD == 0 or command & KEEP != 0 or clips(head, memory)
+    corrections = (1.0, 1.0)
+    if command & UPDATE:
+        corrections = corrections_of_next(head, memory)
+    if command & BACKWARD:
+        learns = command & UPDATE != 0 and not waits
+        backward(head, ops, memory, arena, rows, command, learns, corrections, team)
+    if command & UPDATE:
+        if waits:
+            update_all(head, memory, corrections, team)
+            meet(head, BARRIER, team[1])
+        if team[0] == 0:
+            count_update(head, memory)
 
 
 @jit_inlined
