@@ -17,6 +17,7 @@ from typing import Any
 
 from numba import config
 
+from kernels.jit import COMPILES
 from mlp.arguments import whole
 from mlp.plan import RUNS
 
@@ -94,7 +95,7 @@ class Pool:
         The first of the arguments is the state of a network, which counts the calls; the third
         are the rows.
         """
-        if self.threads == 1 or self.busy.locked():
+        if self.threads == 1 or not COMPILES or self.busy.locked():
             return compiled(*arguments, 0, 1)
         # An interrupt cannot come between a lock that is taken like this and what releases it.
         with self.busy:
