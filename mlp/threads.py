@@ -6,13 +6,13 @@ aborts when two Python threads train two networks, and nothing hangs after a for
 pool busy works alone; the bits are the same.
 """
 
+import math
 import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
-from statistics import median
 from typing import Any
 
 from numba import config
@@ -33,7 +33,8 @@ FIRST_LOOK, LAST_LOOK = 16, 1024
 after twice as many, whenever it is not."""
 
 RECENT = 5
-"""The way is chosen by the median of so many calls."""
+"""A way is judged by its last so many calls: by the second best, since what comes between only
+adds, and one may be a stroke of luck."""
 
 
 class Pace:
@@ -44,14 +45,20 @@ class Pace:
     """
 
     def __init__(self) -> None:
-        self.recent = {True: deque([0.0], RECENT), False: deque([0.0], RECENT)}
+        self.recent: dict[bool, deque[float]] = {
+            way: deque([math.inf] * RECENT, RECENT) for way in (True, False)
+        }
         self.calls, self.look = 0, FIRST_LOOK
 
     def is_together_faster(self) -> bool:
-        return median(self.recent[True]) <= median(self.recent[False])
+        together, alone = (sorted(self.recent[way])[1] for way in (True, False))
+        return together <= alone
 
     def choose(self) -> bool:
         """Whether the next call is shared: the faster way, now and then the other."""
+        for way, seconds in self.recent.items():
+            if math.inf in seconds:
+                return way  # not tried often enough to tell
         self.calls += 1
         return self.is_together_faster() != (self.calls >= self.look)
 
