@@ -6,6 +6,8 @@ aborts when two Python threads train two networks, and nothing hangs after a for
 pool busy works alone; the bits are the same.
 """
 
+import contextlib
+import ctypes
 import math
 import os
 import threading
@@ -27,6 +29,7 @@ as long as some millions of them."""
 
 MOST_THREADS = 256
 
+SCHED_GETCPU = getattr(ctypes.CDLL(None), "sched_getcpu", None) if os.name == "posix" else None
 
 FIRST_LOOK, LAST_LOOK = 16, 1024
 """After so many calls it is looked at whether the other way, alone or together, is faster by now;
@@ -72,11 +75,32 @@ class Pace:
             self.calls, self.look = 0, min(2 * self.look, LAST_LOOK)
 
 
+def this_core() -> int:
+    """The core that this thread is on; -1 where that cannot be told."""
+    return int(SCHED_GETCPU()) if SCHED_GETCPU is not None else -1
+
+
+def settle(thread: int, task: "Task") -> None:
+    """Put the thread of this number on a core of its own, where there are enough: not on that of
+    the task's first thread, but among those that it may use.
+
+    A thread that is woken by another tends to run where that one is. There the two would take
+    turns, and it takes the system long to see that a core lies idle.
+    """
+    if hasattr(os, "sched_setaffinity"):
+        others = sorted(os.sched_getaffinity(task.caller) - {task.core})
+        if task.core >= 0 and thread <= len(others):
+            with contextlib.suppress(OSError):  # it may just have lost that core
+                os.sched_setaffinity(0, {others[thread - 1]})
+
+
 class Task:
     """One compiled call that threads share."""
 
     def __init__(self, compiled: Callable[..., float], arguments: tuple[Any, ...], threads: int):
         self.compiled, self.arguments, self.threads = compiled, arguments, threads
+        self.core = this_core() if threads > 1 else -1
+        self.caller = threading.get_native_id()
 
     def share(self, thread: int) -> float:
         return self.compiled(*self.arguments, thread, self.threads)
@@ -142,10 +166,13 @@ class Pool:
 
 def work(queue: "SimpleQueue[Task]", thread: int) -> None:
     """Do one's share of each task, once, however often it was put."""
-    done = None
+    done, first = None, -1
     while True:
         task = queue.get()
         if task is not done:
+            if task.core != first:
+                settle(thread, task)
+                first = task.core
             task.share(thread)
             done = task
 
