@@ -35,15 +35,17 @@ SPINS = 512
 
 @jit
 def share(count, unit, team):
-    """The first and the end of this thread's part of `count` things, in multiples of `unit`."""
+    """The first and the end of this thread's part of `count` things, in multiples of `unit`.
+
+    The last part has what is left over besides: a loop over few entries is compiled otherwise
+    than the end of a long one, and may round otherwise.
+    """
     thread, threads = team
     if threads == 1:
         return 0, count
-    units = (count + unit - 1) // unit
-    return (
-        min(count, units * thread // threads * unit),
-        min(count, units * (thread + 1) // threads * unit),
-    )
+    units = max(1, count // unit)
+    end = count if thread == threads - 1 else units * (thread + 1) // threads * unit
+    return units * thread // threads * unit, end
 
 
 def _emit_pause(builder):

@@ -217,13 +217,14 @@ class MLP(UpdateSettings, LastBatch):
             "num_bn_layers": self.num_bn_layers, "dtype": self.dtype.name,
             "reduction": self.reduction, "optimizer": self._optimizer,
         }  # fmt: skip
-        return restore, (type(self), arguments, self._memory, self.train_mode)
+        modes = self.train_mode, self._keeps_gradients
+        return restore, (type(self), arguments, self._memory, *modes)
 
     def astype(self, dtype: Any) -> "MLP":
         """The same network in another dtype: parameters, velocity and running statistics."""
-        kind, arguments, memory, training = self.__reduce__()[1]
+        kind, arguments, memory, *modes = self.__reduce__()[1]
         dtype = as_dtype("MLP.astype", dtype)
-        return restore(kind, arguments | {"dtype": dtype.name}, memory.astype(dtype), training)
+        return restore(kind, arguments | {"dtype": dtype.name}, memory.astype(dtype), *modes)
 
     # ------------------------------------------------------------------ settings and vectors
 
@@ -248,7 +249,7 @@ class MLP(UpdateSettings, LastBatch):
     @grads.setter
     def grads(self, values: Any) -> None:
         self._assign("grads", self.grads, values)
-        self._keeps_gradients = True
+        self._hold_gradients()
 
     def _assign(self, name: str, vector: Array, values: Any) -> None:
         new = checked_floats(f"MLP.{name}", values, self.dtype)
@@ -311,13 +312,16 @@ class MLP(UpdateSettings, LastBatch):
     def zero_grads(self) -> None:
         """Set every gradient to zero. (`backward` overwrites; it never adds.)"""
         self.grads[:] = 0
-        self._keeps_gradients = True
+        self._hold_gradients()
+
+    def _hold_gradients(self) -> None:
+        """There are gradients again; the next training step is to forget them."""
+        self._keeps_gradients, self._prepared = True, None
 
     def _forget_gradients(self) -> None:
         """Before steps that keep none: NaN, which nobody takes for a gradient."""
-        if self._keeps_gradients:
-            self.grads[:] = np.nan
-            self._keeps_gradients = False
+        self.grads[:] = np.nan
+        self._keeps_gradients = False
 
     def step(self) -> None:
         """Update the parameters along the last gradients."""
@@ -368,10 +372,13 @@ class MLP(UpdateSettings, LastBatch):
         self._can_backward = self._has_gradients = False
 
 
-def restore(kind: type[MLP], arguments: dict[str, Any], memory: Array, training: bool) -> MLP:
+def restore(
+    kind: type[MLP], arguments: dict[str, Any], memory: Array, training: bool, gradients: bool
+) -> MLP:
     """A network from its pickle."""
     net = object.__new__(kind)
     MLP.__init__(net, **arguments)
     net._memory[:] = memory
     net._set_mode(training)
+    net._keeps_gradients = gradients
     return net

@@ -112,9 +112,19 @@ def test_steps_that_keep_no_gradients_leave_none_to_step_along():
     with pytest.raises(ValueError, match="MLP.step: got no gradients"):
         net.step()
     np.testing.assert_array_equal(net.params, before)
+    for other in (copy.copy(net), pickle.loads(pickle.dumps(net)), net.astype(np.float32)):
+        with pytest.raises(ValueError, match="MLP.step: got no gradients"):
+            other.step()
     net.zero_grads()
     net.step()
     np.testing.assert_array_equal(net.params, before)
+    for give in (net.zero_grads, lambda: setattr(net, "grads", np.ones(net.grads.size))):
+        give()
+        net.train_step(x, labels)
+        assert np.isnan(net.linear_layers[0].dW).all()
+        with pytest.raises(ValueError, match="MLP.step: got no gradients"):
+            net.step()
+    before = net.params.copy()
     net.forward(x)
     net.backward(labels)
     assert np.isfinite(net.grads).all()

@@ -78,6 +78,23 @@ def test_any_number_of_threads_gives_the_same_bits(variant, always):
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+@pytest.mark.parametrize("shape", [(24, 3), (14, 5), (72, 1), (136, 1), (138, 1)])
+def test_the_last_share_of_an_update_is_no_short_loop(optimizer, shape, dtype, always):
+    """Sizes a few beyond whole shares."""
+    rng = np.random.default_rng(4)
+    x, labels = rng.standard_normal((64, shape[0])).astype(dtype), rng.integers(0, shape[1], 64)
+    expected = None
+    for threads in (1, 2, 3):
+        set_num_threads(threads)
+        net = MLP(*shape, optimizer=optimizer, lr=1e-2, dtype=dtype)
+        net._shared_batch = 0
+        for _ in range(50):
+            net.train_step(x, labels)
+        expected = net.params.copy() if expected is None else expected
+        np.testing.assert_array_equal(net.params, expected)
+
+
 def test_large_products_are_split_without_a_trace(always):
     """Blocks of c, panels of both operands, and a width that no number of threads divides."""
     rng = np.random.default_rng(0)
