@@ -320,8 +320,9 @@ class MLP(UpdateSettings, LastBatch):
 
     def _forget_gradients(self) -> None:
         """Before steps that keep none: NaN, which nobody takes for a gradient."""
-        self.grads[:] = np.nan
-        self._keeps_gradients = False
+        if self._keeps_gradients:
+            self.grads[:] = np.nan
+            self._keeps_gradients = False
 
     def step(self) -> None:
         """Update the parameters along the last gradients."""

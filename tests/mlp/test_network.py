@@ -132,6 +132,16 @@ def test_steps_that_keep_no_gradients_leave_none_to_step_along():
     assert (net.params != before).any()
 
 
+def test_gradients_are_forgotten_once():
+    """Not at every step, which with target rows would be a pass over all parameters each time."""
+    net = MLP(3, 2, [4], seed=1)
+    x, targets = np.ones((5, 3)), np.full((5, 2), 0.5)
+    net.train_step(x, targets)
+    net._memory[net._plan.gradients_at] = 7  # unlike an assignment, this tells nobody
+    net.train_step(x, targets)
+    assert net.grads[0] == 7
+
+
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 @pytest.mark.parametrize("labels", ["classes", "soft"])
 def test_train_step_is_the_same_in_one_call(reduction, labels, dtype, rng):
