@@ -8,8 +8,11 @@
 'pass'
 """
 
-from gradcheck.check import check
+from gradcheck.check import check, check_gradient
 from gradcheck.network import check_network
-from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Finding, Report
+from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Cause, Detail, Finding, Report
 
-__all__ = ["FAIL", "INCONCLUSIVE", "PASS", "Finding", "Report", "check", "check_network"]
+__all__ = [
+    "FAIL", "INCONCLUSIVE", "PASS", "Cause", "Detail", "Finding", "Report", "check",
+    "check_gradient", "check_network",
+]  # fmt: skip

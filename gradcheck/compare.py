@@ -1,11 +1,11 @@
 """compare: one array of gradients against differences, place by place."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gradcheck.numeric import Estimate, directional_derivative
+from gradcheck.numeric import SAFETY, UNKNOWN, Estimate, Line, directional_derivative
 from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, POWER, Finding
 
 Array = np.ndarray
@@ -35,6 +35,15 @@ COARSE = 30.0
 
 UNIT = float(np.finfo(np.float64).eps)
 
+LONG = 4096
+"""Arrays of more entries get short ladders, where these are sharp enough."""
+
+PLANTED = 4.0
+"""Times the widest bar that may pass: the size of the mistake that is planted as a control."""
+
+QUICK = 2.0**-12
+"""Step, relative to x, of the differences that show the pattern of a mistake already proved."""
+
 SMALL = 1e-3
 """An entry below this share of the largest gets a ladder of steps to its own size as well."""
 
@@ -46,70 +55,181 @@ class Probe:
     where: str
     direction: Array
     analytic: float
+    index: tuple[int, ...] | None = None
 
     @property
     def length(self) -> float:
         return float(np.linalg.norm(self.direction))
 
 
-def compare(
-    name: str,
-    function: Callable[[Array], Array],
-    x: Array,
-    gradient: Array,
-    weights: Array,
-    rng: np.random.Generator,
-    epsilon: float,
-    spread: Array | None = None,
-    shape: tuple[int, ...] | None = None,
-) -> tuple[Finding, int]:
-    """The finding for one array, and how many places of it were compared.
+@dataclass(frozen=True)
+class Measured:
+    """What differences say at one probe, and the bar for the gradient there."""
 
-    `function` maps the array x to outputs; L = Σ weights·outputs is what `gradient` should
-    be the gradient of. `spread` is how much rounding in its inputs moves each entry of it.
+    probe: Probe
+    estimate: Estimate
+    bar: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The finding for one array, and what it rests on."""
+
+    finding: Finding
+    count: int
+    measured: tuple[Measured, ...] = ()
+    is_alone: bool = False
+    """One entry of a large array is wrong, all others are right."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One array of gradients under test, and all that is needed to measure it.
+
+    Attributes
+    ----------
+    function : the array x to outputs; L = Σ weights·outputs is what `gradient` should be the
+        gradient of.
+    epsilon : relative rounding error of the arithmetic inside the function.
+    spread : how far rounding in its inputs moves each entry of the gradient.
+    shape : that the gradient should have, x's by default.
     """
-    if refused := malformed(name, gradient, x.shape if shape is None else shape):
-        return refused, 1
+
+    name: str
+    function: Callable[[Array], Array]
+    x: Array
+    gradient: Array
+    weights: Array
+    epsilon: float
+    spread: Array | None = None
+    shape: tuple[int, ...] | None = None
+
+    def along(self, probe: Probe) -> Callable[[float], Array]:
+        def moved(t: float) -> Array:
+            return self.function((self.x + t * probe.direction).astype(self.x.dtype))
+
+        return moved
+
+
+def compare(
+    quantity: Quantity, rng: np.random.Generator, places: Sequence[Probe] | None = None
+) -> Comparison:
+    """The finding for one array of gradients: at given places, or at those that `probes` picks.
+
+    In a large array, measuring ends at the first direction that shows a mistake.
+    """
+    name, x, gradient = quantity.name, quantity.x, quantity.gradient
+    shape = x.shape if quantity.shape is None else quantity.shape
+    if refused := malformed(name, gradient, shape):
+        return Comparison(refused, 1, measured_alone(quantity, shape, rng))
     if gradient.size == 0:
-        return Finding(name, PASS, note="empty"), 0
+        return Comparison(Finding(name, PASS, note="empty"), 0)
+    gauge = Gauge(quantity)
+    places = probes(gradient.astype(np.float64), rng) if places is None else places
+    measured: list[Measured] = []
+    for probe in places:
+        measured.append(gauge.measure(probe, is_short=gradient.size > LONG))
+        if gradient.size > ENTRYWISE and gauge.judge(measured[-1], measured).verdict == FAIL:
+            break
+    findings = [gauge.judge(one, measured) for one in measured]
+    worst = max(range(len(findings)), key=lambda k: badness(findings[k], measured[k].bar))
+    finding = findings[worst]
+    if finding.verdict == PASS and not gauge.sees_planted_mistake(measured):
+        note = "a mistake planted in the gradient was not seen"
+        finding = replace(finding, verdict=INCONCLUSIVE, note=note)
+    return Comparison(finding, len(measured), tuple(measured))
 
-    analytic = gradient.astype(np.float64)
-    spread = np.zeros(gradient.shape) if spread is None else spread
-    dtype = gradient.dtype if gradient.dtype in POWER else np.dtype(np.float64)
-    power, unit = POWER[dtype], float(np.finfo(dtype).eps)
-    steepest = float(abs(analytic).max())
-    scale = float(abs(x).max()) or 1.0
-    # A gradient of this size would change L by its own size over the size of x. One far
-    # below it, measured as zero, is zero.
-    natural = float(np.linalg.norm(weights * function(x.copy()))) / scale
-    enough = power * max(steepest, NEGLIGIBLE * natural)
-    measured = []
-    for probe in probes(analytic, rng):
 
-        def along(t: float, direction: Array = probe.direction) -> Array:
-            return function((x + t * direction).astype(x.dtype))
+def measured_alone(
+    quantity: Quantity, shape: tuple[int, ...], rng: np.random.Generator
+) -> tuple[Measured, ...]:
+    """Entries of the right gradient, for a gradient that cannot be compared with it."""
+    nothing = np.zeros(shape)
+    gauge = Gauge(replace(quantity, gradient=nothing, spread=None))
+    entries = [probe for probe in probes(nothing, rng) if probe.index is not None]
+    return tuple(gauge.measure(replace(probe, analytic=np.nan)) for probe in entries)
 
-        argument = float(np.linalg.norm(x * probe.direction))
-        scales = (scale, argument) if 0 < argument < SMALL * scale else (scale,)
-        estimate = directional_derivative(along, weights, scales, AIM * enough, epsilon, argument)
-        slack = ROUNDING * unit * (steepest * probe.length + natural / 8)
-        slack += SPREAD * float(np.linalg.norm(spread * probe.direction))
-        measured.append((probe, estimate, estimate.error_bar + slack))
 
-    largest = max([steepest] + [abs(e.value) for _, e, _ in measured if e.is_finite])
-    is_zero = all(abs(p.analytic) <= bar >= abs(e.value) for p, e, bar in measured)
-    judged = [
-        judge(
-            name,
-            probe,
-            estimate,
-            bar,
-            power * (natural if is_zero else largest * probe.length),
-            is_coarse=epsilon > UNIT,
+def badness(finding: Finding, bar: float) -> tuple[int, float]:
+    """For finding the worst: failures first, by how many bars they are off."""
+    rank = {PASS: 0, INCONCLUSIVE: 1, FAIL: 2}[finding.verdict]
+    if not np.isfinite(finding.numeric):
+        return rank, np.inf
+    return rank, finding.excess if rank != 1 else bar
+
+
+class Gauge:
+    """Measures one quantity and judges what was measured."""
+
+    def __init__(self, quantity: Quantity):
+        self.quantity = quantity
+        gradient = quantity.gradient
+        dtype = gradient.dtype if gradient.dtype in POWER else np.dtype(np.float64)
+        self.power, self.unit = POWER[dtype], float(np.finfo(dtype).eps)
+        self.steepest = float(abs(gradient.astype(np.float64)).max())
+        self.scale = float(abs(quantity.x).max()) or 1.0
+        outputs = quantity.function(quantity.x.copy())
+        # A gradient of this size would change L by its own size over the size of x. One far
+        # below it, measured as zero, is zero.
+        self.natural = float(np.linalg.norm(quantity.weights * outputs)) / self.scale
+        self.enough = self.power * max(self.steepest, NEGLIGIBLE * self.natural)
+
+    def measure(self, probe: Probe, is_short: bool = False) -> Measured:
+        quantity = self.quantity
+        argument = float(np.linalg.norm(quantity.x * probe.direction))
+        scales = (self.scale,)
+        if 0 < argument < SMALL * self.scale:
+            scales = (self.scale, argument)
+        estimate = directional_derivative(
+            quantity.along(probe),
+            quantity.weights,
+            scales,
+            AIM * self.enough,
+            quantity.epsilon,
+            argument,
+            is_short,
         )
-        for probe, estimate, bar in measured
-    ]
-    return max(judged, key=lambda pair: pair[1])[0], len(judged)
+        slack = ROUNDING * self.unit * (self.steepest * probe.length + self.natural / 8)
+        if quantity.spread is not None:
+            slack += SPREAD * float(np.linalg.norm(quantity.spread * probe.direction))
+        return Measured(probe, estimate, estimate.error_bar + slack)
+
+    def measure_quickly(self, probe: Probe) -> Measured:
+        """Two central differences, h and h/2, extrapolated: four calls."""
+        line = Line(self.quantity.along(probe), self.quantity.weights, self.quantity.epsilon)
+        h = QUICK * self.scale
+        coarse, fine = line.rung(h), line.rung(h / 2)
+        if coarse is None or fine is None:
+            return Measured(probe, UNKNOWN, np.inf)
+        error = abs(fine.slope - coarse.slope) + 2 * line.noise_floor() / h
+        estimate = Estimate((4 * fine.slope - coarse.slope) / 3, SAFETY * error)
+        slack = ROUNDING * self.unit * (self.steepest * probe.length + self.natural / 8)
+        return Measured(probe, estimate, estimate.error_bar + slack)
+
+    def judge(self, one: Measured, measured: Sequence[Measured]) -> Finding:
+        return judge(
+            self.quantity.name,
+            one.probe,
+            one.estimate,
+            one.bar,
+            self.needed(one, measured),
+            is_coarse=self.quantity.epsilon > UNIT,
+        )
+
+    def needed(self, one: Measured, measured: Sequence[Measured]) -> float:
+        """The widest bar that lets a comparison pass: it must have seen an error of `POWER`."""
+        if all(abs(m.probe.analytic) <= m.bar >= abs(m.estimate.value) for m in measured):
+            return self.power * self.natural
+        seen = [abs(m.estimate.value) for m in measured if m.estimate.is_finite]
+        return self.power * max([self.steepest, *seen]) * one.probe.length
+
+    def sees_planted_mistake(self, measured: Sequence[Measured]) -> bool:
+        """The negative control: the same numbers, but for a gradient that is wrong."""
+        one = measured[0]
+        wrong = one.probe.analytic + PLANTED * self.needed(one, measured)
+        planted = replace(one, probe=replace(one.probe, analytic=wrong))
+        is_kink = one.estimate.kink is not None
+        return is_kink or self.judge(planted, measured).verdict != PASS
 
 
 def malformed(name: str, gradient: Array, shape: tuple[int, ...]) -> Finding | None:
@@ -135,12 +255,11 @@ def malformed(name: str, gradient: Array, shape: tuple[int, ...]) -> Finding | N
 
 def judge(
     name: str, probe: Probe, estimate: Estimate, bar: float, enough: float, is_coarse: bool
-) -> tuple[Finding, tuple[int, float]]:
-    """One comparison, and how bad it is (for finding the worst)."""
+) -> Finding:
+    """One comparison, decided."""
     numbers = (probe.where, probe.analytic, estimate.value, bar)
     if not estimate.is_finite:
-        note = "forward is not finite around here"
-        return Finding(name, INCONCLUSIVE, *numbers, note), (1, np.inf)
+        return Finding(name, INCONCLUSIVE, *numbers, "forward is not finite around here")
     excess, note, verdict = abs(probe.analytic - estimate.value), "", FAIL
     if estimate.kink is not None:
         low, high = estimate.kink
@@ -159,31 +278,37 @@ def judge(
     if torn:
         note = f"other steps give {torn[0].value:.10g} ± {torn[0].error_bar:.2g}"
         if excess > bar or estimate.is_flat:
-            return Finding(name, INCONCLUSIVE, *numbers, note), (1, ratio)
+            return Finding(name, INCONCLUSIVE, *numbers, note)
     if excess > bar:
-        return Finding(name, verdict, *numbers, note), (2 if verdict == FAIL else 1, ratio)
+        return Finding(name, verdict, *numbers, note)
     if bar > enough:
-        note = note or "the error bar is too wide"
-        return Finding(name, INCONCLUSIVE, *numbers, note), (1, bar)
-    return Finding(name, PASS, *numbers, note), (0, ratio)
+        return Finding(name, INCONCLUSIVE, *numbers, note or "the error bar is too wide")
+    return Finding(name, PASS, *numbers, note)
 
 
 def probes(gradient: Array, rng: np.random.Generator) -> list[Probe]:
     """Where to measure: everywhere in a small array, else along directions and at entries."""
-    found = []
     if gradient.size <= ENTRYWISE:
-        entries = np.arange(gradient.size)
-    else:
-        steep = np.argsort(-abs(gradient), axis=None)[: SINGLES // 2]
-        entries = np.concatenate([steep, rng.integers(0, gradient.size, SINGLES - len(steep))])
-        for k in range(DIRECTIONS):
-            signs = rng.choice([-1.0, 1.0], gradient.shape)
-            along = float((signs * gradient).sum())
-            found.append(Probe(f"random direction {k}", signs, along))
+        return [entry_probe(index, gradient) for index in np.ndindex(gradient.shape)]
+    steep = np.argsort(-abs(gradient), axis=None)[: SINGLES // 2]
+    entries = np.concatenate([steep, rng.integers(0, gradient.size, SINGLES - len(steep))])
+    found = directions(gradient, rng, DIRECTIONS)
     for entry in entries:
-        index = np.unravel_index(entry, gradient.shape)
-        unit = np.zeros(gradient.shape)
-        unit[index] = 1.0
-        where = str(tuple(int(i) for i in index))
-        found.append(Probe(where, unit, float(gradient[index])))
+        index = tuple(int(k) for k in np.unravel_index(entry, gradient.shape))
+        found.append(entry_probe(index, gradient))
     return found
+
+
+def directions(gradient: Array, rng: np.random.Generator, count: int) -> list[Probe]:
+    """Random directions of ±1: a mistake anywhere shows along each of them."""
+    found = []
+    for k in range(count):
+        signs = rng.choice([-1.0, 1.0], gradient.shape)
+        found.append(Probe(f"random direction {k}", signs, float((signs * gradient).sum())))
+    return found
+
+
+def entry_probe(index: tuple[int, ...], gradient: Array) -> Probe:
+    unit = np.zeros(gradient.shape)
+    unit[index] = 1.0
+    return Probe(str(index), unit, float(gradient[index]), index)

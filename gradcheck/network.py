@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from gradcheck.check import JITTERS, generator, jitter, largest_difference
-from gradcheck.compare import compare
+from gradcheck.arrays import generator, jitter, largest_difference
+from gradcheck.compare import Comparison, Quantity, compare
 from gradcheck.course import parameters
+from gradcheck.examine import JITTERS
 from gradcheck.verdict import FAIL, PASS, Finding, Report
 
 Array = np.ndarray
@@ -55,12 +57,12 @@ def check_network(
         findings, notes, checked = [], [], 0
         for name, gradient in gradients.items():
             at, value = places.varied(name)
-            settled = (name, at, value, gradient, weights, rng, places.epsilon, spreads[name])
+            quantity = Quantity(name, at, value, gradient, weights, places.epsilon, spreads[name])
             if reduction:
-                finding, count = compare(*settled)
-                convention = ""
+                comparison, convention = compare(quantity, rng), ""
             else:
-                finding, count, convention = compare_scaled(*settled)
+                comparison, convention = compare_scaled(quantity, rng)
+            finding, count = comparison.finding, comparison.count
             findings.append(finding)
             notes += [convention] if convention else []
             checked += count
@@ -161,26 +163,18 @@ def preserved(net: Any) -> Iterator[None]:
                 setattr(layer, name, array)
 
 
-def compare_scaled(
-    name: str,
-    function: Callable[[Array], Array],
-    x: Array,
-    gradient: Array,
-    weights: Array,
-    rng: np.random.Generator,
-    epsilon: float,
-    spread: Array,
-) -> tuple[Finding, int, str]:
-    """The finding for the gradient of the mean loss or, if that fits better, of the sum."""
-    finding, count = compare(name, function, x, gradient, weights, rng, epsilon, spread)
-    n = len(weights)
-    if finding.verdict != FAIL or n < 2 or gradient.dtype.kind != "f":
-        return finding, count, ""
-    as_sum, more = compare(name, function, x, gradient / n, weights, rng, epsilon, spread / n)
-    if as_sum.verdict == FAIL and as_sum.excess > finding.excess:
-        return finding, count + more, ""
-    convention = f"{name}: the gradient of the sum over the batch"
-    return as_sum, count + more, convention if as_sum.verdict == PASS else ""
+def compare_scaled(quantity: Quantity, rng: np.random.Generator) -> tuple[Comparison, str]:
+    """The comparison with the gradient of the mean loss or, if that fits better, of the sum."""
+    comparison = compare(quantity, rng)
+    n, gradient = len(quantity.weights), quantity.gradient
+    if comparison.finding.verdict != FAIL or n < 2 or gradient.dtype.kind != "f":
+        return comparison, ""
+    spread = None if quantity.spread is None else quantity.spread / n
+    as_sum = compare(replace(quantity, gradient=gradient / n, spread=spread), rng)
+    if as_sum.finding.verdict == FAIL and as_sum.finding.excess > comparison.finding.excess:
+        return comparison, ""
+    convention = f"{quantity.name}: the gradient of the sum over the batch"
+    return as_sum, convention if as_sum.finding.verdict == PASS else ""
 
 
 def loss_function(net: Any, labels: Array) -> Callable[[Any], Array]:

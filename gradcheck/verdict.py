@@ -6,17 +6,60 @@ FAIL       the discrepancy is beyond the bar
 INCONCLUSIVE  the bar is too wide, or nothing finite could be computed
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+Array = np.ndarray
+
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
 
 POWER = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 1e-3}
 """The relative error that a passing check must have been able to see, by the dtype of the
 gradient."""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What the mistake looks like: a row of `gradcheck.diagnose.causes`, and how sure it is.
+
+    Attributes
+    ----------
+    slug : its name for programs, such as "transposed".
+    score : from 0 to 1, for ranking.
+    sentence : what a learner can act on, with the formula that was probably meant.
+    """
+
+    slug: str
+    score: float
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.slug}: {self.sentence}"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"slug": self.slug, "score": round(self.score, 4), "sentence": self.sentence}
+
+
+@dataclass(frozen=True)
+class Detail:
+    """Entry by entry: the gradient under test, that from differences, and its error bar.
+
+    All three have the shape of the array; NaN where nothing was measured.
+    """
+
+    analytic: Array
+    numeric: Array
+    error_bar: Array
+
+    @property
+    def excess(self) -> Array:
+        """Analytic minus numeric in units of the error bar."""
+        tiny = np.finfo(float).tiny
+        return np.asarray((self.analytic - self.numeric) / np.maximum(self.error_bar, tiny))
 
 
 @dataclass(frozen=True)
@@ -31,6 +74,8 @@ class Finding:
     analytic, numeric, error_bar : the gradient under test, the one from differences, and
         how far off the latter (and rounding in the former) may be.
     note : why, in a sentence, where the numbers do not say it.
+    causes : what the mistake looks like, the likeliest first.
+    detail : the numbers entry by entry, where they were measured so.
     """
 
     name: str
@@ -40,6 +85,8 @@ class Finding:
     numeric: float = np.nan
     error_bar: float = np.nan
     note: str = ""
+    causes: tuple[Cause, ...] = ()
+    detail: Detail | None = field(default=None, repr=False, compare=False)
 
     @property
     def excess(self) -> float:
@@ -56,6 +103,7 @@ class Finding:
             "where": self.where,
             **numbers,
             "note": self.note,
+            "causes": [cause.to_dict() for cause in self.causes],
         }
 
     def __str__(self) -> str:
@@ -70,14 +118,26 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """The findings of one check. True where all of them pass."""
+    """The findings of one check. True where all of them pass.
+
+    Attributes
+    ----------
+    findings : one for each array of gradients, and one for each relation that does not hold.
+    checked : how many numbers were compared.
+    notes : what else a reader should know, conventions for instance.
+    conventions : choices that differ between authors and are no mistakes.
+    calls : how often forward was called.
+    seconds : what the check took.
+    """
 
     title: str
     seed: int
     findings: tuple[Finding, ...] = ()
     checked: int = 0
-    """How many numbers were compared."""
     notes: tuple[str, ...] = field(default=())
+    conventions: tuple[Cause, ...] = field(default=())
+    calls: int = 0
+    seconds: float = 0.0
 
     @property
     def verdict(self) -> str:
@@ -85,6 +145,16 @@ class Report:
 
     def __bool__(self) -> bool:
         return self.verdict == PASS
+
+    @property
+    def causes(self) -> tuple[Cause, ...]:
+        """Those of all findings, each once, the likeliest first."""
+        best: dict[str, Cause] = {}
+        for finding in self.findings:
+            for cause in finding.causes:
+                if cause.slug not in best or cause.score > best[cause.slug].score:
+                    best[cause.slug] = cause
+        return tuple(sorted(best.values(), key=lambda cause: -cause.score))
 
     def __str__(self) -> str:
         head = f"{self.title}: {self.verdict} ({self.checked} comparisons, seed {self.seed})"
@@ -102,9 +172,16 @@ class Report:
             "verdict": self.verdict,
             "seed": self.seed,
             "checked": self.checked,
+            "calls": self.calls,
+            "seconds": round(self.seconds, 4),
             "notes": list(self.notes),
+            "conventions": [cause.to_dict() for cause in self.conventions],
+            "causes": [cause.to_dict() for cause in self.causes],
             "findings": [finding.to_dict() for finding in self.findings],
         }
+
+    def to_json(self, indent: int | None = 2) -> str:
+        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
 
 
 def worst(verdicts: Iterable[str]) -> str:

@@ -1,0 +1,5 @@
+"""To come."""
+
+from collections.abc import Callable
+
+RECOGNISERS: tuple[Callable, ...] = ()

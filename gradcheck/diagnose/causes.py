@@ -1,0 +1,186 @@
+"""The table of causes: slug, what to say of it, how specific it is.
+
+`sentence` may name fields in braces, which the recogniser fills in. `weight` ranks causes
+that explain the numbers equally well: a mechanism that names a line of code goes before a
+pattern that only describes the numbers.
+"""
+
+from dataclasses import dataclass
+
+from gradcheck.verdict import Cause
+
+
+@dataclass(frozen=True)
+class Row:
+    sentence: str
+    weight: float = 0.8
+    is_convention: bool = False
+
+
+CAUSES: dict[str, Row] = {
+    # ------------------------------------------------------------------ scale and sign
+    "sign-flipped": Row("every entry has the wrong sign: −({formula}) instead of {formula}", 0.8),
+    "scaled-by-batch": Row(
+        "every entry is {factor} times the right one, the batch size {n}: divide by {n}, "
+        "where the loss is a mean",
+        0.75,
+    ),
+    "divided-by-batch-twice": Row(
+        "every entry is 1/{n} of the right one: the mean over the batch is taken twice, "
+        "once in the loss and once more",
+        0.75,
+    ),
+    "scaled-by-constant": Row("every entry is {factor:.6g} times the right one", 0.5),
+    # ------------------------------------------------------------------ arrangement
+    "transposed": Row(
+        "the gradient is the transpose of the right one: dW = xᵀ·dy has the shape of W", 0.8
+    ),
+    "swapped-gradients": Row(
+        "this is the gradient of {other}: two gradients are returned in each other's place", 0.85
+    ),
+    "wrong-weights": Row(
+        "dx is dy times other weights than forward used: dx = dy·Wᵀ, with the W of the forward "
+        "pass ({detail})",
+        0.85,
+    ),
+    # ------------------------------------------------------------------ activations
+    "activation-derivative-missing": Row(
+        "the derivative of the activation is missing: dx = dy·φ'(x), not dy", 0.85
+    ),
+    "activation-derivative-at-output": Row(
+        "φ' is taken at the output y instead of the input x: dx = dy·φ'(x)", 0.85
+    ),
+    "region-wrong": Row("right only on part of the domain: wrong where {region}", 0.6),
+    "kink-convention": Row(
+        "at a kink, where the derivative is a choice: slopes {low:.6g} and {high:.6g}, this "
+        "takes {taken:.6g}",
+        0.5,
+        is_convention=True,
+    ),
+    "dead-unit": Row(
+        "{count} of {total} units are zero for every sample: nothing can be learned there, and "
+        "nothing checked",
+        0.4,
+        is_convention=True,
+    ),
+    # ------------------------------------------------------------------ the cotangent
+    "cotangent-masked": Row(
+        "entries of dy with one sign are dropped: the mask belongs on x, dx = dy·(x > 0), not "
+        "on dy",
+        0.85,
+    ),
+    "cotangent-clipped": Row(
+        "large entries of dy are clipped (at about {limit:.3g}): a backward is linear in dy", 0.85
+    ),
+    "cotangent-ignored": Row(
+        "the gradient does not depend on dy: multiply by the gradient that comes from above", 0.85
+    ),
+    "cotangent-nonlinear": Row("the gradient is not linear in dy: {detail}", 0.5),
+    # ------------------------------------------------------------------ sums over the batch
+    "bias-not-summed": Row(
+        "db is not summed over the batch: db = Σₙ dy, dy.sum(axis=0) ({detail})", 0.85
+    ),
+    "bias-wrong-axis": Row("db is summed over the wrong axis: db = dy.sum(axis=0)", 0.85),
+    "samples-missing": Row("{detail}: not every sample of the batch is counted", 0.7),
+    # ------------------------------------------------------------------ buffers and caches
+    "accumulates-into-stale-buffer": Row(
+        "the gradient is added to what an earlier call left: the second call gives {detail}", 0.9
+    ),
+    "overwrites-instead-of-accumulating": Row(
+        "a second backward overwrites the gradient where it must add to it", 0.9
+    ),
+    "stale-cache": Row(
+        "backward uses what an earlier forward kept, not the last one: {detail}", 0.9
+    ),
+    "cache-aliased": Row(
+        "{detail}: keep a copy of what backward needs, or give the caller one", 0.85
+    ),
+    "input-modified": Row("{call} changes its argument {name} in place: work on a copy", 0.95),
+    "cotangent-modified": Row("backward changes dy in place: work on a copy", 0.95),
+    "output-not-written": Row(
+        "some entries are never written and hold what was in memory before", 0.9
+    ),
+    "tail-not-computed": Row(
+        "the last {count} entries along axis {axis} are not computed: a loop in blocks of "
+        "{block} without its tail",
+        0.8,
+    ),
+    "layout-ignored": Row(
+        "another answer for the same numbers in another memory layout: {detail}", 0.9
+    ),
+    "not-deterministic": Row("{call} gives another answer for the same arguments", 0.8),
+    # ------------------------------------------------------------------ batchnorm
+    "batchnorm-mean-term-missing": Row(
+        "the term of the mean is missing, so Σₙ dx ≠ 0: dx = γ·rstd·(dy − mean(dy) − "
+        "x̂·mean(dy·x̂))",
+        0.9,
+    ),
+    "batchnorm-variance-term-missing": Row(
+        "the term of the variance is missing, so Σₙ dx·x̂ ≠ 0: dx = γ·rstd·(dy − mean(dy) − "
+        "x̂·mean(dy·x̂))",
+        0.9,
+    ),
+    "batchnorm-statistics-constant": Row(
+        "mean and variance are treated as constants: dx = γ·rstd·dy lacks −mean(dy) − "
+        "x̂·mean(dy·x̂)",
+        0.9,
+    ),
+    "batchnorm-eps-mismatch": Row(
+        "backward uses another eps than forward ({detail}): the same rstd = 1/√(var + eps) in both",
+        0.88,
+    ),
+    "batchnorm-unbiased-variance": Row(
+        "one direction divides the variance by n − 1, the other by n: the same variance in both",
+        0.88,
+    ),
+    "batchnorm-gamma-missing": Row("γ is missing: dx̂ = dy·γ before anything else", 0.9),
+    "batchnorm-mode-confused": Row(
+        "the formula of {used} is used in {mode}: with running statistics they are constants", 0.9
+    ),
+    "running-statistics-drift": Row("the running statistics are not as they should be: {detail}"),
+    # ------------------------------------------------------------------ losses
+    "one-hot-not-subtracted": Row(
+        "the targets are not subtracted: dz = softmax(z) − y, not softmax(z)", 0.9
+    ),
+    "probability-clipped": Row("probabilities are clipped ({detail}): dz = softmax(z) − y", 0.8),
+    "targets-not-normalised": Row(
+        "for targets that do not sum to one this is the gradient of another loss: p·Σy − y, "
+        "of −Σ y·log p, against p − y, of logsumexp(z) − y·z",
+        0.85,
+    ),
+    "max-shift-missing": Row(
+        "exp overflows at large logits: subtract the row's maximum first", 0.85
+    ),
+    "softmax-wrong-axis": Row(
+        "the softmax runs over the batch instead of over the classes: axis 1", 0.88
+    ),
+    # ------------------------------------------------------------------ whole networks, steps
+    "gradient-stops": Row(
+        "the gradient stops at {where}: everything below is zero, though the loss depends on it",
+        0.85,
+    ),
+    "weight-decay-mismatch": Row(
+        "the decay of the weights is {detail}", 0.85
+    ),
+    "momentum-mismatch": Row("the momentum is not v ← μ·v − lr·g, w ← w + v: {detail}", 0.85),
+    "update-formula-mismatch": Row("the step is not w ← w − lr·g: {detail}", 0.8),
+    # ------------------------------------------------------------------ arithmetic
+    "reduced-precision": Row(
+        "right to about {digits} digits only: something in backward is computed in {dtype}", 0.7
+    ),
+    "entries-wrong": Row("{count} of {total} entries are wrong, {where}", 0.3),
+    "unrelated": Row("no simple relation to the right gradient was found", 0.05),
+}  # fmt: skip
+
+
+class Blanks(dict[str, object]):
+    """Fields that a recogniser did not fill in stay visible as such."""
+
+    def __missing__(self, key: str) -> str:
+        return f"<{key}>"
+
+
+def cause(slug: str, match: float = 1.0, **fields: object) -> Cause:
+    """A cause of the table, with a score: how well it explains (0 to 1), times its weight."""
+    row = CAUSES[slug]
+    return Cause(slug, float(match) * row.weight, row.sentence.format_map(Blanks(fields)))

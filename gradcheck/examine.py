@@ -1,0 +1,361 @@
+"""examine: the whole course of a check, from the first call to the report.
+
+Exact relations come first, differences after them, and causes are looked for only where
+something is wrong. Whatever stops a check on the way, an exception of the function's or the end
+of the budget, becomes part of the report.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from gradcheck import relations
+from gradcheck.arrays import (
+    flat,
+    float_dtype,
+    generator,
+    is_floating,
+    jitter,
+    largest_difference,
+    within,
+)
+from gradcheck.compare import ENTRYWISE, Comparison, Quantity, compare, directions
+from gradcheck.diagnose import Evidence, diagnose
+from gradcheck.diagnose.causes import cause
+from gradcheck.diagnose.cotangent import nonlinear
+from gradcheck.locate import locate
+from gradcheck.pattern import pattern
+from gradcheck.points import elsewhere, further_points
+from gradcheck.relations import Broken, Point
+from gradcheck.subject import BudgetSpent, Raised, Subject, as_tuple, copies, same
+from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Cause, Detail, Finding, Report
+
+Array = np.ndarray
+
+JITTERS = 3
+"""How often the gradient is computed again at inputs moved by one unit in the last
+place: how much it moves is how much rounding may have moved it."""
+
+ELSEWHERE_DIRECTIONS = 2
+"""At each further point, so many directions of each array."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a caller may choose.
+
+    Attributes
+    ----------
+    is_fixed : backward is the gradient of one scalar and does not look at the cotangent.
+    cotangents : weights of the outputs; random ones of both signs where None.
+    domain : for each name, the least and the greatest value that differences may go to.
+    further_points : whether the gradient is checked elsewhere, too.
+    twin : forward in float64, for a function that computes in float32.
+    """
+
+    title: str = "check"
+    seed: int = 0
+    is_fixed: bool = False
+    cotangents: Sequence[Array] | None = None
+    domain: dict[str, tuple[float, float]] | None = None
+    further_points: bool = True
+    twin: Any = None
+    notes: tuple[str, ...] = ()
+
+
+def examine(subject: Subject, inputs: Sequence[Any], settings: Settings) -> Report:
+    """Check the pair at the inputs."""
+    began = time.perf_counter()
+    examination = Examination(subject, list(inputs), settings)
+    with np.errstate(all="ignore"):
+        try:
+            examination.run()
+        except BudgetSpent:
+            examination.stop(f"the budget of {subject.budget:g} s is spent")
+        except Raised as raised:
+            examination.stop(str(raised), FAIL if raised.call == "backward" else INCONCLUSIVE)
+    return Report(
+        settings.title,
+        settings.seed,
+        tuple(examination.findings),
+        examination.checked,
+        tuple(examination.notes),
+        tuple(examination.conventions),
+        subject.forward_calls,
+        time.perf_counter() - began,
+    )
+
+
+class Examination:
+    """One check under way: what is known so far, and the steps that find out more."""
+
+    def __init__(self, subject: Subject, inputs: list[Any], settings: Settings):
+        self.subject, self.inputs, self.settings = subject, inputs, settings
+        self.rng = generator(settings.seed)
+        self.findings: list[Finding] = []
+        self.conventions: list[Cause] = []
+        self.notes: list[str] = list(settings.notes)
+        self.checked = 0
+        self.undecided = [n for n, a in zip(subject.names, inputs, strict=True) if is_floating(a)]
+
+    def stop(self, reason: str, verdict: str = INCONCLUSIVE) -> None:
+        """The rest cannot be decided: say why."""
+        known = {finding.name for finding in self.findings}
+        for name in self.undecided:
+            if name not in known:
+                self.findings.append(Finding(name, verdict, note=reason))
+        if not self.undecided:
+            self.findings.append(Finding("check", verdict, note=reason))
+        self.notes.append(reason)
+
+    def run(self) -> None:
+        subject = self.subject
+        outputs = subject.outputs(self.inputs)
+        cotangents = self.draw_cotangents(outputs)
+        self.point = Point(self.inputs, cotangents, outputs, [None] * len(self.inputs))
+        self.point = replace(self.point, gradients=subject.gradients(cotangents, self.inputs))
+        self.undecided = [subject.names[i] for i in self.places()]
+        if not self.undecided:
+            self.notes.append("no floating input has a gradient: nothing to check")
+            return
+        if not all(np.isfinite(y).all() for y in outputs if y.dtype.kind == "f"):
+            self.stop("forward is not finite here")
+            return
+        if not self.relations_hold():
+            return
+        self.measure()
+        if self.settings.further_points:
+            self.look_elsewhere()
+
+    def places(self) -> list[int]:
+        """The inputs whose gradients are checked."""
+        return [
+            i
+            for i, gradient in enumerate(self.point.gradients)
+            if gradient is not None and is_floating(self.inputs[i])
+        ]
+
+    def draw_cotangents(self, outputs: list[Array]) -> list[Array]:
+        """Of both signs: a backward that is wrong for one of them shows."""
+        given = self.settings.cotangents
+        if given is None:
+            return [np.asarray(self.rng.standard_normal(y.shape), float_dtype(y)) for y in outputs]
+        cotangents = [np.asarray(c, float_dtype(y)) for c, y in zip(given, outputs, strict=True)]
+        for c, y in zip(cotangents, outputs, strict=True):
+            if c.shape != y.shape:
+                raise ValueError(f"check: a cotangent has shape {c.shape}, expected {y.shape}")
+        return cotangents
+
+    # ------------------------------------------------------------------ exact relations
+
+    def relations_hold(self) -> bool:
+        """Whether it is worth going on; what does not hold is among the findings."""
+        subject, point = self.subject, self.point
+        broken = list(relations.repeated(subject, point))
+        self.add(broken)
+        if broken:
+            if all(b.verdict == INCONCLUSIVE for b in broken):
+                self.stop("forward gives another answer for the same inputs")
+            return False
+        self.add(relations.overwritten(subject, point, elsewhere(self.inputs, self.rng)))
+        self.add(relations.laid_out(subject, point))
+        if not self.settings.is_fixed:
+            self.add(nonlinear(subject, point))
+        self.add(relations.spoilt(subject))
+        return True
+
+    def add(self, broken: Iterable[Broken]) -> None:
+        for b in broken:
+            if not any(f.name == b.name and f.verdict == FAIL for f in self.findings):
+                self.findings.append(Finding(b.name, b.verdict, note=b.note, causes=(b.cause,)))
+
+    # ------------------------------------------------------------------ differences
+
+    def measure(self) -> None:
+        """Every gradient against differences, and the causes of those that are wrong."""
+        self.wide, self.epsilon = self.widest()
+        jittered = [
+            self.subject.gradients(self.point.cotangents, jitter(self.inputs, self.rng))
+            for _ in range(JITTERS)
+        ]
+        comparisons: dict[int, Comparison] = {}
+        for i in self.places():
+            gradient = self.point.gradients[i]
+            spread = largest_difference(gradient, [g[i] for g in jittered])
+            quantity = self.quantity(i, self.wide, gradient, spread)
+            comparison = compare(quantity, self.rng)
+            if comparison.finding.verdict == FAIL and gradient.size > ENTRYWISE:
+                comparison = self.narrow_down(quantity, comparison)
+            comparisons[i] = comparison
+            self.checked += comparison.count
+        self.judge(comparisons)
+
+    def quantity(
+        self, i: int, wide: list[Any], gradient: Array, spread: Array | None = None
+    ) -> Quantity:
+        def at(value: Array) -> Array:
+            moved = [value if j == i else w for j, w in enumerate(wide)]
+            if self.settings.twin is not None:
+                return flat([np.asarray(y) for y in as_tuple(self.settings.twin(*copies(moved)))])
+            return flat(self.subject.outputs(moved))
+
+        return Quantity(
+            self.subject.names[i],
+            within(at, self.bounds(i)),
+            wide[i],
+            gradient,
+            flat(self.point.cotangents),
+            self.epsilon,
+            spread,
+            self.inputs[i].shape,
+        )
+
+    def bounds(self, i: int) -> tuple[float, float] | None:
+        return (self.settings.domain or {}).get(self.subject.names[i])
+
+    def narrow_down(self, quantity: Quantity, comparison: Comparison) -> Comparison:
+        """Of a large array that is wrong: an entry that is, and how the others are."""
+        one = comparison.measured[-1]
+        if abs(one.probe.direction).min() != 1 or not one.estimate.is_finite:
+            return comparison
+        off = one.probe.analytic - one.estimate.value
+        before = self.subject.forward_calls
+        index, _ = locate(
+            quantity.function, quantity.x, quantity.gradient, quantity.weights, one.probe, off
+        )
+        calls = self.subject.forward_calls - before
+        found = pattern(quantity, self.rng, index, off, one)
+        finding = replace(found.finding, note=f"located in {calls} calls of forward")
+        return Comparison(finding, comparison.count + found.count, found.measured)
+
+    def judge(self, comparisons: dict[int, Comparison]) -> None:
+        """Findings, with causes for what is wrong."""
+        failed = {f.name for f in self.findings if f.verdict == FAIL}
+        wrong = [c.finding.verdict == FAIL for c in comparisons.values()]
+        evidence = self.evidence(comparisons) if any(wrong) else None
+        for i, comparison in comparisons.items():
+            finding = comparison.finding
+            if evidence is not None and finding.verdict == FAIL:
+                finding = replace(finding, causes=diagnose(evidence, i))
+            self.note_convention(comparison)
+            finding = replace(finding, detail=detail_of(comparison, self.wide[i].shape))
+            if finding.name in failed:
+                self.merge(finding)
+            else:
+                self.findings.append(finding)
+
+    def merge(self, finding: Finding) -> None:
+        """A relation of this array is broken already: its cause goes first."""
+        for k, other in enumerate(self.findings):
+            if other.name == finding.name and other.verdict == FAIL:
+                known = {c.slug for c in other.causes}
+                causes = other.causes + tuple(c for c in finding.causes if c.slug not in known)
+                shown = finding if finding.verdict == FAIL else replace(finding, verdict=FAIL)
+                note = other.note or finding.note
+                self.findings[k] = replace(shown, note=note, causes=causes)
+
+    def note_convention(self, comparison: Comparison) -> None:
+        """A gradient that passes at a kink has made a choice there."""
+        for one in comparison.measured:
+            if one.estimate.kink is not None and comparison.finding.verdict == PASS:
+                low, high = one.estimate.kink
+                chosen = cause("kink-convention", low=low, high=high, taken=one.probe.analytic)
+                if chosen.slug not in {c.slug for c in self.conventions}:
+                    self.conventions.append(chosen)
+
+    def evidence(self, comparisons: dict[int, Comparison]) -> Evidence:
+        count = len(self.inputs)
+        details = [
+            detail_of(comparisons[i], self.wide[i].shape) if i in comparisons else None
+            for i in range(count)
+        ]
+        return Evidence(
+            self.subject,
+            self.subject.names,
+            self.wide,
+            self.point.cotangents,
+            self.point.outputs,
+            self.point.gradients,
+            [d and d.numeric for d in details],
+            [d and d.error_bar for d in details],
+            [i in comparisons and comparisons[i].finding.verdict == FAIL for i in range(count)],
+            self.rng,
+            self.settings.is_fixed,
+        )
+
+    def widest(self) -> tuple[list[Any], float]:
+        """The inputs in float64 if forward computes in that too, and its relative rounding."""
+        wide = [a.astype(np.float64) if is_floating(a) else a for a in self.inputs]
+        if self.settings.twin is not None:
+            return wide, float(np.finfo(np.float64).eps)
+        outputs = self.point.outputs
+        if any(is_floating(a) and a.dtype != np.float64 for a in self.inputs):
+            try:
+                outputs = self.subject.outputs(wide)
+            except Raised:  # whatever a function of one dtype raises at another
+                wide = list(self.inputs)
+        if all(y.dtype != np.float32 for y in outputs):
+            return wide, float(np.finfo(np.float64).eps)
+        return list(self.inputs), float(np.finfo(np.float32).eps)
+
+    # ------------------------------------------------------------------ further points
+
+    def look_elsewhere(self) -> None:
+        """At other points, along directions: what is right here only, by chance or by state."""
+        for title, inputs in further_points(self.inputs, self.rng):
+            passing = [f.name for f in self.findings if f.verdict == PASS]
+            places = [i for i in self.places() if self.subject.names[i] in passing]
+            try:
+                outputs = self.subject.outputs(inputs)
+                gradients = self.subject.gradients(self.point.cotangents, inputs)
+            except Raised:
+                continue  # outside the domain
+            if not all(np.isfinite(y).all() for y in outputs):
+                continue
+            wide = [a.astype(w.dtype) if is_floating(a) else a
+                    for a, w in zip(inputs, self.wide, strict=True)]  # fmt: skip
+            for i in places:
+                self.compare_there(i, title, inputs, wide, gradients)
+
+    def compare_there(
+        self, i: int, title: str, inputs: list[Any], wide: list[Any], gradients: list[Any]
+    ) -> None:
+        gradient = gradients[i]
+        if gradient is None or not np.isfinite(gradient).all():
+            return
+        jittered = [
+            self.subject.gradients(self.point.cotangents, jitter(inputs, self.rng))
+            for _ in range(JITTERS)
+        ]
+        spread = largest_difference(gradient, [g[i] for g in jittered])
+        quantity = self.quantity(i, wide, gradient, spread)
+        places = directions(gradient.astype(np.float64), self.rng, ELSEWHERE_DIRECTIONS)
+        comparison = compare(quantity, self.rng, places)
+        self.checked += comparison.count
+        if comparison.finding.verdict != FAIL:
+            return
+        first = self.point.gradients[i]
+        if same(gradient, first):
+            found = cause("stale-cache", detail="other inputs give the same gradient as the first")
+        else:
+            found = cause("region-wrong", region=f"not here, but {title}")
+        for k, finding in enumerate(self.findings):
+            if finding.name == self.subject.names[i]:
+                note = f"right here, wrong {title}"
+                self.findings[k] = replace(comparison.finding, note=note, causes=(found,))
+
+
+def detail_of(comparison: Comparison, shape: tuple[int, ...]) -> Detail | None:
+    """The numbers at single entries, laid out as the array is."""
+    single = [m for m in comparison.measured if m.probe.index is not None]
+    if not single:
+        return None
+    analytic, numeric, bar = (np.full(shape, np.nan) for _ in range(3))
+    for one in single:
+        analytic[one.probe.index] = one.probe.analytic
+        if one.estimate.is_finite and one.estimate.kink is None:
+            numeric[one.probe.index], bar[one.probe.index] = one.estimate.value, one.bar
+    return Detail(analytic, numeric, bar)

@@ -1,0 +1,36 @@
+"""Further points at which a gradient is checked: what is right at one may be so by chance."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from gradcheck.arrays import is_floating
+
+Array = np.ndarray
+
+Domain = dict[str, tuple[float, float]] | None
+
+FARTHER, NEARER = 6.0, 0.1
+"""Times the inputs: far enough for other regions of an activation, and near enough for others."""
+
+
+def elsewhere(inputs: Sequence[Any], rng: np.random.Generator, size: float = 1.0) -> list[Any]:
+    """Other floating inputs: the entries of each in another order, times `size`.
+
+    So they keep the signs and the range that the caller knows to be in the domain.
+    """
+    return [
+        np.asarray(size * rng.permutation(a.ravel()).reshape(a.shape), a.dtype)
+        if is_floating(a) else a
+        for a in inputs
+    ]  # fmt: skip
+
+
+def further_points(
+    inputs: Sequence[Any], rng: np.random.Generator
+) -> Iterator[tuple[str, list[Any]]]:
+    """Points, and how to call them."""
+    yield "at other inputs", elsewhere(inputs, rng)
+    yield "at larger inputs", elsewhere(inputs, rng, FARTHER)
+    yield "at smaller inputs", elsewhere(inputs, rng, NEARER)

@@ -1,0 +1,179 @@
+"""Exact relations that every right pair keeps, whatever it computes. No differences are taken.
+
+Each function makes one experiment and yields what is broken, with the cause that it shows.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradcheck.diagnose.causes import cause
+from gradcheck.subject import Raised, Subject, copy_of, is_real, same
+from gradcheck.verdict import FAIL, INCONCLUSIVE, Cause
+
+Array = np.ndarray
+
+LINEAR = 1e-3
+"""Relative to the largest entry: how far B(c·dy) may be from c·B(dy). Multiplying by a power
+of two is exact, so only what is not linear is further off."""
+
+FACTORS = (-1.0, 2.0**10, 2.0**-20, 0.0)
+
+POISON = (np.nan, 3e99)
+"""What freed memory is filled with, to see whether a function returns it as its own."""
+
+REORDERED = {4: 2e-4, 8: 1e-10}
+"""By item size, relative to the largest entry: how far sums in another order may be off."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A relation that does not hold: for which array, and what that looks like."""
+
+    name: str
+    cause: Cause
+    note: str
+    verdict: str = FAIL
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where experiments are made."""
+
+    inputs: list[Any]
+    cotangents: list[Array]
+    outputs: list[Array]
+    gradients: list[Any]
+
+
+def repeated(subject: Subject, point: Point) -> Iterator[Broken]:
+    """The same call gives the same bits, whatever memory held before."""
+    poison(point, POISON[0])
+    outputs = subject.outputs(point.inputs)
+    if not all(same(a, b) for a, b in zip(point.outputs, outputs, strict=True)):
+        yield Broken(
+            "forward",
+            changed("forward", point.outputs, outputs),
+            "forward gives another answer for the same inputs",
+            INCONCLUSIVE,
+        )
+        return
+    poison(point, POISON[1])
+    again = subject.gradients(point.cotangents, point.inputs)
+    for name, first, second in zip(subject.names, point.gradients, again, strict=True):
+        if first is not None and (second is None or not same(first, second)):
+            what = changed("backward", [first], [second])
+            yield Broken(name, what, "backward gives another answer for the same inputs")
+
+
+def poison(point: Point, value: float) -> None:
+    """Fills memory of the sizes in question and frees it, for the next allocation to find."""
+    for array in [*point.outputs, *(g for g in point.gradients if g is not None)]:
+        if array.dtype.kind == "f":
+            held = [np.full(array.shape, value, array.dtype) for _ in range(3)]
+            del held
+
+
+def changed(call: str, first: list[Any], second: list[Any]) -> Cause:
+    """Why the second answer is not the first: it was added to, not written, or random."""
+    for a, b in zip(first, second, strict=True):
+        if b is None or a.shape != b.shape or same(a, b):
+            continue
+        finite = np.isfinite(a) & np.isfinite(b)
+        scale = abs(a[finite]).max(initial=0)
+        if finite.all() and scale and abs(b - 2 * a).max() <= 1e-6 * scale:
+            return cause("accumulates-into-stale-buffer", detail="twice the first")
+        differs = ~((a == b) | ((a != a) & (b != b)))
+        odd = b[differs]
+        is_poison = ~np.isfinite(odd) | (abs(odd) > 1e90)
+        if is_poison.all() or (is_poison | ~np.isfinite(a[differs])).all():
+            return cause("output-not-written")
+    return cause("not-deterministic", call=call)
+
+
+def spoilt(subject: Subject) -> Iterator[Broken]:
+    """Arguments are left as they were."""
+    for call, name in sorted(subject.spoilt):
+        note = f"{call} changes its argument {name} in place"
+        if name == "dy":
+            yield Broken("dy", cause("cotangent-modified"), note)
+        else:
+            yield Broken(name, cause("input-modified", call=call, name=name), note)
+
+
+def linear(subject: Subject, point: Point) -> Iterator[tuple[int, float, Array, Array]]:
+    """B(c·dy) = c·B(dy). Yields (input, c, what it gives, what it should) where it does not."""
+    for factor in FACTORS:
+        scaled = [np.asarray(c * factor, c.dtype) for c in point.cotangents]
+        try:
+            gradients = subject.gradients(scaled, point.inputs)
+        except Raised:
+            continue
+        for i, (gradient, other) in enumerate(zip(point.gradients, gradients, strict=True)):
+            if not is_real(gradient) or other is None or gradient.shape != other.shape:
+                continue
+            expected = gradient.astype(np.float64) * factor
+            tolerance = LINEAR * float(abs(expected).max(initial=0))
+            if not abs(other - expected).max(initial=0) <= tolerance:
+                yield i, factor, other, expected
+
+
+def overwritten(subject: Subject, point: Point, elsewhere: list[Any]) -> Iterator[Broken]:
+    """What a call returned is still there after the next one."""
+    kept, before = subject.raw_outputs(point.inputs)
+    subject.outputs(elsewhere)
+    if not all(same(a, b) for a, b in zip(kept, before, strict=True)):
+        detail = "the output that forward returned changes when forward is called again"
+        yield Broken("forward", cause("cache-aliased", detail=detail), detail)
+    kept, before = subject.raw_gradients(point.cotangents, point.inputs)
+    subject.gradients([2 * c for c in point.cotangents], elsewhere)
+    for name, a, b in zip(subject.names, kept, before, strict=True):
+        if a is not None and not same(a, b):
+            detail = f"the gradient of {name} changes when backward is called again"
+            yield Broken(name, cause("cache-aliased", detail=detail), detail)
+
+
+def laid_out(subject: Subject, point: Point) -> Iterator[Broken]:
+    """Strides are no numbers: other layouts of the same arrays give the same answers."""
+    for title, layout in LAYOUTS.items():
+        try:
+            outputs = subject.outputs(point.inputs, layout)
+            gradients = subject.gradients(point.cotangents, point.inputs, layout)
+        except Raised:
+            continue  # to refuse a layout is an answer, too
+        pairs = [("forward", a, b) for a, b in zip(point.outputs, outputs, strict=True)]
+        pairs += list(zip(subject.names, point.gradients, gradients, strict=True))
+        for name, expected, found in pairs:
+            if is_real(expected) and not near(expected, found):
+                what = "output" if name == "forward" else f"d{name}"
+                detail = f"{title} arrays give another {what}"
+                yield Broken(name, cause("layout-ignored", detail=detail), detail)
+                return
+
+
+def fortran(value: Any) -> Any:
+    return np.array(value, order="F") if is_real(value) else value
+
+
+def strided(value: Any) -> Any:
+    """A view of every second entry of a larger array, whose other entries are large."""
+    if not is_real(value) or value.ndim == 0:
+        return copy_of(value)
+    wide = np.full((*value.shape[:-1], 2 * value.shape[-1]), 77, value.dtype)
+    wide[..., ::2] = value
+    return wide[..., ::2]
+
+
+LAYOUTS = {"Fortran-ordered": fortran, "strided": strided}
+
+
+def near(expected: Array, found: Any) -> bool:
+    """The same numbers but for the order of sums."""
+    if found is None or found.shape != expected.shape:
+        return False
+    tolerance = REORDERED.get(expected.dtype.itemsize, 0.0)
+    scale = float(abs(expected[np.isfinite(expected)]).max(initial=0))
+    close = abs(found - expected) <= tolerance * scale
+    return bool((close | (found == expected) | ((found != found) & (expected != expected))).all())

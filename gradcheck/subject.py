@@ -1,0 +1,209 @@
+"""Subject: the pair under test, forward and backward, called with care.
+
+Every call gets fresh copies, so that nothing of the caller's can be spoilt; what a call does
+to them is noted. An exception inside becomes `Raised`, which names the call; a deadline that
+has passed becomes `BudgetSpent` before the next call.
+"""
+
+import inspect
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray
+Copy = Callable[[Any], Any]
+
+HERE = Path(__file__).parent
+
+
+def as_argument(value: Any) -> Any:
+    """Arrays as they are; a scalar as NumPy's scalar."""
+    return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
+
+
+def copy_of(value: Any) -> Any:
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def copies(values: Sequence[Any]) -> list[Any]:
+    return [copy_of(value) for value in values]
+
+
+def is_real(value: Any) -> bool:
+    """An array of real numbers."""
+    return isinstance(value, np.ndarray) and value.dtype.kind in "fiub"
+
+
+class Raised(Exception):  # noqa: N818, a report, not an error of ours
+    """What the function under test raised, and in which call."""
+
+    def __init__(self, call: str, error: BaseException):
+        self.call, self.error = call, error
+        super().__init__(f"{call} raised {type(error).__name__}: {error}{place_of(error)}")
+
+
+class BudgetSpent(Exception):  # noqa: N818
+    """The time that the caller gave is over."""
+
+
+class Subject:
+    """forward and backward between lists of arrays.
+
+    Parameters
+    ----------
+    forward : forward(*inputs) gives an array, a scalar, or a tuple of them.
+    backward : backward(dy, *inputs) gives the gradient for each input, or None for it.
+    names : of the inputs.
+    budget : seconds until `BudgetSpent`, or None.
+
+    Attributes
+    ----------
+    forward_calls, backward_calls : how often each was called.
+    spoilt : (call, what) for each argument that a call changed, such as ("backward", "x").
+    """
+
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        backward: Callable[..., Any],
+        names: Sequence[str],
+        budget: float | None = None,
+    ):
+        self.forward, self.backward, self.names = forward, backward, tuple(names)
+        self.budget = budget
+        self.deadline = np.inf if budget is None else time.monotonic() + budget
+        self.gives_tuple = False
+        self.forward_calls = self.backward_calls = 0
+        self.spoilt: set[tuple[str, str]] = set()
+
+    def outputs(self, arrays: Sequence[Any], copy: Copy = copy_of) -> list[Array]:
+        """What forward gives for copies of the arrays."""
+        return copies(self._forward([copy(a) for a in arrays], arrays))
+
+    def gradients(
+        self, cotangents: Sequence[Array], arrays: Sequence[Any], copy: Copy = copy_of
+    ) -> list[Any]:
+        """What backward gives after a forward at the same arrays: one for each, or None.
+
+        Forward comes first because the pair may be stateful: a layer that keeps its input.
+        """
+        given = [copy(a) for a in arrays]
+        self._forward(given, arrays)
+        return copies(self._backward([copy(c) for c in cotangents], given, cotangents, arrays))
+
+    def gradients_alone(self, cotangents: Sequence[Array], arrays: Sequence[Any]) -> list[Any]:
+        """What backward gives without a forward before it."""
+        given, dy = copies(arrays), copies(cotangents)
+        return copies(self._backward(dy, given, cotangents, arrays))
+
+    def raw_outputs(self, arrays: Sequence[Any]) -> tuple[list[Array], list[Array]]:
+        """The very arrays that forward returned, and copies of them."""
+        found = self._forward(copies(arrays), arrays)
+        return found, copies(found)
+
+    def raw_gradients(
+        self, cotangents: Sequence[Array], arrays: Sequence[Any]
+    ) -> tuple[list[Any], list[Any]]:
+        """The very arrays that backward returned, and copies of them."""
+        given = copies(arrays)
+        self._forward(given, arrays)
+        found = self._backward(copies(cotangents), given, cotangents, arrays)
+        return found, copies(found)
+
+    def _forward(self, given: list[Any], originals: Sequence[Any]) -> list[Array]:
+        self._before_call()
+        self.forward_calls += 1
+        try:
+            value = self.forward(*(as_argument(a) for a in given))
+        except Exception as error:
+            raise Raised("forward", error) from error
+        self._note_spoilt("forward", self.names, given, originals)
+        self.gives_tuple = isinstance(value, (tuple, list))
+        return [np.asarray(y) for y in as_tuple(value)]
+
+    def _backward(
+        self,
+        dy: list[Array],
+        given: list[Any],
+        cotangents: Sequence[Array],
+        originals: Sequence[Any],
+    ) -> list[Any]:
+        self._before_call()
+        self.backward_calls += 1
+        weights = [as_argument(c) for c in dy]
+        try:
+            value = self.backward(
+                tuple(weights) if self.gives_tuple else weights[0],
+                *(as_argument(a) for a in given),
+            )
+        except Exception as error:
+            raise Raised("backward", error) from error
+        self._note_spoilt("backward", self.names, given, originals)
+        self._note_spoilt("backward", ["dy"] * len(dy), dy, cotangents)
+        return self._one_for_each(as_tuple(value), originals)
+
+    def _one_for_each(self, found: tuple[Any, ...], inputs: Sequence[Any]) -> list[Any]:
+        """A gradient or None for each input; those of floating inputs may come alone."""
+        floating = [is_real(a) and a.dtype.kind == "f" for a in inputs]
+        if len(found) == sum(floating) != len(inputs):
+            given = iter(found)
+            found = tuple(next(given) if is_floating else None for is_floating in floating)
+        if len(found) != len(inputs):
+            message = (
+                f"it gives {len(found)} gradients, expected {len(inputs)}, one for each input "
+                "(None where there is none)"
+            )
+            raise Raised("backward", ValueError(message))
+        return [None if g is None else np.asarray(g) for g in found]
+
+    def _before_call(self) -> None:
+        if time.monotonic() > self.deadline:
+            raise BudgetSpent
+
+    def _note_spoilt(
+        self, call: str, names: Sequence[str], given: Sequence[Array], originals: Sequence[Array]
+    ) -> None:
+        for name, now, before in zip(names, given, originals, strict=True):
+            if isinstance(before, np.ndarray) and not same(now, before):
+                self.spoilt.add((call, name))
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether both hold the same numbers in the same shape, NaN included."""
+    return a.shape == b.shape and (a.tobytes() == b.tobytes() or bool(np.all(
+        (a == b) | ((a != a) & (b != b))
+    )))  # fmt: skip
+
+
+def as_tuple(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, (tuple, list)) else (value,)
+
+
+def require_callable(where: str, name: str, function: Any, arguments: int) -> None:
+    """A clear TypeError for what is no function, or does not take that many arguments."""
+    if not callable(function):
+        raise TypeError(f"{where}: {name} is {function!r}, expected a function")
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # built-in: nothing is known
+        return
+    try:
+        signature.bind(*[None] * arguments)
+    except TypeError as error:
+        raise TypeError(
+            f"{where}: {name}{signature} cannot be called with {arguments} arguments: {error}"
+        ) from None
+
+
+def place_of(error: BaseException) -> str:
+    """(file:line) of the innermost frame that is not ours."""
+    frames = traceback.extract_tb(error.__traceback__)
+    for frame in reversed(frames):
+        path = Path(frame.filename)
+        if HERE not in path.parents and "importlib" not in frame.filename:
+            return f" ({frame.filename}:{frame.lineno})"
+    return ""
