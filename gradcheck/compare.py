@@ -177,7 +177,7 @@ class Gauge:
     def measure(self, probe: Probe, is_short: bool = False) -> Measured:
         quantity = self.quantity
         argument = float(np.linalg.norm(quantity.x * probe.direction))
-        scales = (self.scale,)
+        scales: tuple[float, ...] = (self.scale,)
         if 0 < argument < SMALL * self.scale:
             scales = (self.scale, argument)
         estimate = directional_derivative(
