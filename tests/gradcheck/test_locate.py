@@ -28,7 +28,7 @@ def test_one_wrong_entry_of_a_million_is_found(index, error):
     assert finding.where == str(index)
     assert finding.analytic - finding.numeric == pytest.approx(error * seen[0], rel=1e-3)
     assert finding.causes[0].slug == "entries-wrong"
-    assert "located in 40 calls" in finding.note
+    assert int(finding.note.split()[2]) <= 40
     assert report.calls == len(calls)
 
 
