@@ -30,7 +30,7 @@ from gradcheck.locate import locate
 from gradcheck.pattern import pattern
 from gradcheck.points import elsewhere, further_points
 from gradcheck.relations import Broken, Point
-from gradcheck.subject import BudgetSpent, Raised, Subject, as_tuple, copies, same
+from gradcheck.subject import BudgetSpent, Raised, Subject, as_tuple, copies, is_real, same
 from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Cause, Detail, Finding, Report
 
 Array = np.ndarray
@@ -38,6 +38,16 @@ Array = np.ndarray
 JITTERS = 3
 """How often the gradient is computed again at inputs moved by one unit in the last
 place: how much it moves is how much rounding may have moved it."""
+
+JITTER_FACTORS = (3.0, 0.7, -1.3)
+"""What the cotangents are multiplied by then."""
+
+UNREMARKABLE = 1e-10
+"""Relative to the largest entry: how far rounding in float64 moves most gradients at most."""
+
+NEGLIGIBLE = {8: 1e-9, 4: 1e-5}
+"""By item size: elsewhere, less than this share of the gradient here is no mistake, but what
+rounding leaves where a function is saturated."""
 
 ELSEWHERE_DIRECTIONS = 2
 """At each further point, so many directions of each array."""
@@ -124,8 +134,10 @@ class Examination:
         if not all(np.isfinite(y).all() for y in outputs if y.dtype.kind == "f"):
             self.stop("forward is not finite here")
             return
-        if not self.relations_hold():
+        if not self.repeats():
             return
+        self.point = replace(self.point, spreads=self.spreads(self.point))
+        self.relations_hold()
         subject.is_watched = False
         self.measure()
         if self.settings.further_points:
@@ -152,21 +164,22 @@ class Examination:
 
     # ------------------------------------------------------------------ exact relations
 
-    def relations_hold(self) -> bool:
-        """Whether it is worth going on; what does not hold is among the findings."""
-        subject, point = self.subject, self.point
-        broken = list(relations.repeated(subject, point))
+    def repeats(self) -> bool:
+        """Whether the pair gives the same answers again; nothing else can be said otherwise."""
+        broken = list(relations.repeated(self.subject, self.point))
         self.add(broken)
-        if broken:
-            if all(b.verdict == INCONCLUSIVE for b in broken):
-                self.stop("forward gives another answer for the same inputs")
-            return False
+        if broken and all(b.verdict == INCONCLUSIVE for b in broken):
+            self.stop("forward gives another answer for the same inputs")
+        return not broken
+
+    def relations_hold(self) -> None:
+        """What does not hold becomes a finding."""
+        subject, point = self.subject, self.point
         self.add(relations.overwritten(subject, point, elsewhere(self.inputs, self.rng)))
         self.add(relations.laid_out(subject, point))
         if not self.settings.is_fixed:
             self.add(nonlinear(subject, point))
         self.add(relations.spoilt(subject))
-        return True
 
     def add(self, broken: Iterable[Broken]) -> None:
         for b in broken:
@@ -178,22 +191,46 @@ class Examination:
     def measure(self) -> None:
         """Every gradient against differences, and the causes of those that are wrong."""
         self.wide, self.epsilon = self.widest()
-        jittered = [
-            self.subject.gradients(self.point.cotangents, jitter(self.inputs, self.rng))
-            for _ in range(JITTERS)
-        ]
         comparisons: dict[int, Comparison] = {}
         for i in self.places():
             gradient = self.point.gradients[i]
-            spread = largest_difference(gradient, [g[i] for g in jittered])
             weights = flat(self.point.cotangents)
-            quantity = self.quantity(i, self.wide, gradient, weights, spread)
+            quantity = self.quantity(i, self.wide, gradient, weights, self.point.spreads[i])
             comparison = compare(quantity, self.rng)
             if comparison.finding.verdict == FAIL and gradient.size > ENTRYWISE:
                 comparison = self.narrow_down(quantity, comparison)
             comparisons[i] = comparison
             self.checked += comparison.count
         self.judge(comparisons)
+
+    def spreads(self, point: Point) -> list[Any]:
+        """How far rounding moves each gradient: by how much it moves when rounding differs.
+
+        Every input is moved by one unit in the last place, and the cotangents are multiplied by
+        what is no power of two, by which the gradient is divided again: so all that backward
+        computes from them rounds in another way.
+        """
+        plain = self.jittered(point, [1.0] * JITTERS)
+        if self.settings.is_fixed:
+            return plain
+        scaled = self.jittered(point, JITTER_FACTORS)
+        return [
+            None if near is None else np.fmax(near, far) if is_rounding(g, near, far) else near
+            for g, near, far in zip(point.gradients, plain, scaled, strict=True)
+        ]
+
+    def jittered(self, point: Point, factors: Sequence[float]) -> list[Any]:
+        others = []
+        for factor in factors:
+            cotangents = [np.asarray(c * factor, c.dtype) for c in point.cotangents]
+            gradients = self.subject.gradients(cotangents, jitter(point.inputs, self.rng))
+            others.append(
+                [g if g is None or g.dtype.kind != "f" else g / factor for g in gradients]
+            )
+        return [
+            largest_difference(g, [other[i] for other in others]) if is_real(g) else None
+            for i, g in enumerate(point.gradients)
+        ]
 
     def quantity(
         self, i: int, wide: list[Any], gradient: Array, weights: Array, spread: Array
@@ -327,10 +364,7 @@ class Examination:
         places = [i for i in self.places() if self.subject.names[i] in passing]
         try:
             gradients = self.subject.gradients(point.cotangents, point.inputs)
-            jittered = [
-                self.subject.gradients(point.cotangents, jitter(point.inputs, self.rng))
-                for _ in range(JITTERS)
-            ]
+            spreads = self.spreads(replace(point, gradients=gradients))
         except Raised as raised:
             self.notes.append(f"{title}: {raised}")
             return
@@ -340,14 +374,15 @@ class Examination:
         ]
         for i in places:
             name, gradient = self.subject.names[i], gradients[i]
-            if gradient is None:
+            if gradient is None or spreads[i] is None:
                 continue
-            spread = largest_difference(gradient, [g[i] for g in jittered])
-            quantity = self.quantity(i, wide, gradient, flat(point.cotangents), spread)
+            quantity = self.quantity(i, wide, gradient, flat(point.cotangents), spreads[i])
             along = directions(gradient.astype(np.float64), self.rng, ELSEWHERE_DIRECTIONS)
             comparison = compare(quantity, self.rng, along)
             self.checked += comparison.count
-            if comparison.finding.verdict == FAIL:
+            off = abs(comparison.finding.analytic - comparison.finding.numeric)
+            here = NEGLIGIBLE.get(gradient.dtype.itemsize, 0.0) * float(abs(self.point.gradients[i]).max(initial=0))
+            if comparison.finding.verdict == FAIL and not off <= here:
                 found = self.cause_there(i, title, gradient)
                 note = f"right here, wrong {title}"
                 k = passing[name]
@@ -357,6 +392,18 @@ class Examination:
         if same(gradient, self.point.gradients[i]):
             return cause("stale-cache", detail="other inputs give the same gradient as the first")
         return cause("region-wrong", region=f"not here, but {title}")
+
+
+def is_rounding(gradient: Array, near: Array, far: Array) -> bool:
+    """Whether what other cotangents do to a gradient may be called rounding.
+
+    In float64 it must be tiny, or no more than what other inputs do to it, too: a backward that
+    computes in float32 moves by 1e-8, and that is no excuse for it.
+    """
+    if gradient.dtype != np.float64:
+        return True
+    allowed = UNREMARKABLE * abs(gradient).max(initial=0) + 100 * near.max(initial=0)
+    return bool(far.max(initial=0) <= allowed)
 
 
 def detail_of(comparison: Comparison, shape: tuple[int, ...]) -> Detail | None:
