@@ -188,10 +188,14 @@ class Gauge:
             argument,
             is_short,
         )
+        return Measured(probe, estimate, estimate.error_bar + self.slack(probe))
+
+    def slack(self, probe: Probe) -> float:
+        """How far rounding inside backward may have moved what it says."""
         slack = ROUNDING * self.unit * (self.steepest * probe.length + self.natural / 8)
-        if quantity.spread is not None:
-            slack += SPREAD * float(np.linalg.norm(quantity.spread * probe.direction))
-        return Measured(probe, estimate, estimate.error_bar + slack)
+        if self.quantity.spread is not None:
+            slack += SPREAD * float(np.linalg.norm(self.quantity.spread * probe.direction))
+        return slack
 
     def measure_quickly(self, probe: Probe) -> Measured:
         """Two central differences, h and h/2, extrapolated: four calls."""
@@ -202,8 +206,7 @@ class Gauge:
             return Measured(probe, UNKNOWN, np.inf)
         error = abs(fine.slope - coarse.slope) + 2 * line.noise_floor() / h
         estimate = Estimate((4 * fine.slope - coarse.slope) / 3, SAFETY * error)
-        slack = ROUNDING * self.unit * (self.steepest * probe.length + self.natural / 8)
-        return Measured(probe, estimate, estimate.error_bar + slack)
+        return Measured(probe, estimate, estimate.error_bar + self.slack(probe))
 
     def judge(self, one: Measured, measured: Sequence[Measured]) -> Finding:
         return judge(

@@ -126,7 +126,7 @@ def linear(subject: Subject, point: Point) -> Iterator[tuple[int, float, Array, 
             expected = gradient.astype(np.float64) * factor
             tolerance = LINEAR * float(abs(expected).max(initial=0))
             tolerance += abs(factor) * point.rounding(i)
-            if factor and not np.isfinite(other).all():
+            if not np.isfinite(gradient).all() or (factor and not np.isfinite(other).all()):
                 continue  # overflow, or a fault that other findings name
             if not abs(other - expected).max(initial=0) <= tolerance:
                 yield i, factor, other, expected
