@@ -18,39 +18,31 @@ from gradcheck.arrays import (
     float_dtype,
     generator,
     is_floating,
-    jitter,
-    largest_difference,
     within,
 )
-from gradcheck.compare import ENTRYWISE, Comparison, Quantity, compare, directions
+from gradcheck.compare import (
+    ENTRYWISE,
+    Comparison,
+    Measured,
+    Quantity,
+    compare,
+)
 from gradcheck.diagnose import Evidence, diagnose
 from gradcheck.diagnose.causes import cause
 from gradcheck.diagnose.cotangent import nonlinear
+from gradcheck.further import look_elsewhere
 from gradcheck.locate import locate
 from gradcheck.pattern import pattern
-from gradcheck.points import elsewhere, further_points
+from gradcheck.points import elsewhere
 from gradcheck.relations import Broken, Point
-from gradcheck.subject import BudgetSpent, Raised, Subject, as_tuple, copies, is_real, same
+from gradcheck.rounding import spreads
+from gradcheck.subject import BudgetSpent, Raised, Subject, as_tuple, copies
 from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Cause, Detail, Finding, Report
 
 Array = np.ndarray
 
-JITTERS = 3
-"""How often the gradient is computed again at inputs moved by one unit in the last
-place: how much it moves is how much rounding may have moved it."""
-
-JITTER_FACTORS = (3.0, 0.7, -1.3)
-"""What the cotangents are multiplied by then."""
-
-UNREMARKABLE = 1e-10
-"""Relative to the largest entry: how far rounding in float64 moves most gradients at most."""
-
-NEGLIGIBLE = {8: 1e-9, 4: 1e-5}
-"""By item size: elsewhere, less than this share of the gradient here is no mistake, but what
-rounding leaves where a function is saturated."""
-
-ELSEWHERE_DIRECTIONS = 2
-"""At each further point, so many directions of each array."""
+FEW = 0.25
+"""Share of entries."""
 
 
 @dataclass(frozen=True)
@@ -136,12 +128,25 @@ class Examination:
             return
         if not self.repeats():
             return
-        self.point = replace(self.point, spreads=self.spreads(self.point))
+        self.point = replace(
+            self.point, spreads=spreads(subject, self.point, self.rng, self.settings.is_fixed)
+        )
         self.relations_hold()
         subject.is_watched = False
         self.measure()
         if self.settings.further_points:
-            self.look_elsewhere()
+            look_elsewhere(self)
+
+    def at(self, point: Point) -> list[Finding]:
+        """The findings of an examination at another point."""
+        settings = replace(
+            self.settings,
+            further_points=False,
+            cotangents=point.cotangents if self.settings.is_fixed else None,
+        )
+        other = Examination(self.subject, point.inputs, settings)
+        other.run()
+        return other.findings
 
     def places(self) -> list[int]:
         """The inputs whose gradients are checked."""
@@ -199,38 +204,11 @@ class Examination:
             comparison = compare(quantity, self.rng)
             if comparison.finding.verdict == FAIL and gradient.size > ENTRYWISE:
                 comparison = self.narrow_down(quantity, comparison)
+            if comparison.finding.verdict == FAIL and self.is_right_in_float64(quantity, i):
+                comparison = pardoned(comparison)
             comparisons[i] = comparison
             self.checked += comparison.count
         self.judge(comparisons)
-
-    def spreads(self, point: Point) -> list[Any]:
-        """How far rounding moves each gradient: by how much it moves when rounding differs.
-
-        Every input is moved by one unit in the last place, and the cotangents are multiplied by
-        what is no power of two, by which the gradient is divided again: so all that backward
-        computes from them rounds in another way.
-        """
-        plain = self.jittered(point, [1.0] * JITTERS)
-        if self.settings.is_fixed:
-            return plain
-        scaled = self.jittered(point, JITTER_FACTORS)
-        return [
-            None if near is None else np.fmax(near, far) if is_rounding(g, near, far) else near
-            for g, near, far in zip(point.gradients, plain, scaled, strict=True)
-        ]
-
-    def jittered(self, point: Point, factors: Sequence[float]) -> list[Any]:
-        others = []
-        for factor in factors:
-            cotangents = [np.asarray(c * factor, c.dtype) for c in point.cotangents]
-            gradients = self.subject.gradients(cotangents, jitter(point.inputs, self.rng))
-            others.append(
-                [g if g is None or g.dtype.kind != "f" else g / factor for g in gradients]
-            )
-        return [
-            largest_difference(g, [other[i] for other in others]) if is_real(g) else None
-            for i, g in enumerate(point.gradients)
-        ]
 
     def quantity(
         self, i: int, wide: list[Any], gradient: Array, weights: Array, spread: Array
@@ -266,6 +244,20 @@ class Examination:
         found = pattern(quantity, self.rng, index, off, one)
         finding = replace(found.finding, note=f"located in {calls} calls of forward")
         return replace(found, finding=finding, count=comparison.count + found.count)
+
+    def is_right_in_float64(self, quantity: Quantity, i: int) -> bool:
+        """Whether the same backward, given float64, passes where its float32 did not."""
+        if quantity.gradient.dtype != np.float32 or quantity.x.dtype != np.float64:
+            return False
+        cotangents = [c.astype(np.float64) for c in self.point.cotangents]
+        try:
+            gradient = self.subject.gradients(cotangents, self.wide)[i]
+        except Raised:
+            return False
+        if not is_floating(gradient) or gradient.dtype != np.float64:
+            return False
+        wide = replace(quantity, gradient=gradient, spread=None)
+        return compare(wide, self.rng).finding.verdict == PASS
 
     def judge(self, comparisons: dict[int, Comparison]) -> None:
         """Findings, with causes for what is wrong."""
@@ -340,70 +332,20 @@ class Examination:
             return wide, float(np.finfo(np.float64).eps)
         return list(self.inputs), float(np.finfo(np.float32).eps)
 
-    # ------------------------------------------------------------------ further points
 
-    def look_elsewhere(self) -> None:
-        """At other points, along directions: what is right here only, by chance or by state."""
-        for title, inputs in further_points(self.inputs, self.point.outputs, self.rng):
-            try:
-                outputs = self.subject.outputs(inputs)
-            except Raised:
-                continue  # outside the domain
-            if not all(np.isfinite(y).all() for y in outputs):
-                continue
-            cotangents = self.point.cotangents
-            if any(c.shape != y.shape for c, y in zip(cotangents, outputs, strict=True)):
-                if self.settings.is_fixed or self.settings.cotangents is not None:
-                    continue
-                cotangents = self.draw_cotangents(outputs)
-            self.compare_there(title, Point(inputs, cotangents, outputs, []))
-
-    def compare_there(self, title: str, point: Point) -> None:
-        """Every gradient that passed here, at another point."""
-        passing = {f.name: k for k, f in enumerate(self.findings) if f.verdict == PASS}
-        places = [i for i in self.places() if self.subject.names[i] in passing]
-        try:
-            gradients = self.subject.gradients(point.cotangents, point.inputs)
-            spreads = self.spreads(replace(point, gradients=gradients))
-        except Raised as raised:
-            self.notes.append(f"{title}: {raised}")
-            return
-        wide = [
-            a.astype(w.dtype) if is_floating(a) else a
-            for a, w in zip(point.inputs, self.wide, strict=True)
-        ]
-        for i in places:
-            name, gradient = self.subject.names[i], gradients[i]
-            if gradient is None or spreads[i] is None:
-                continue
-            quantity = self.quantity(i, wide, gradient, flat(point.cotangents), spreads[i])
-            along = directions(gradient.astype(np.float64), self.rng, ELSEWHERE_DIRECTIONS)
-            comparison = compare(quantity, self.rng, along)
-            self.checked += comparison.count
-            off = abs(comparison.finding.analytic - comparison.finding.numeric)
-            here = NEGLIGIBLE.get(gradient.dtype.itemsize, 0.0) * float(abs(self.point.gradients[i]).max(initial=0))
-            if comparison.finding.verdict == FAIL and not off <= here:
-                found = self.cause_there(i, title, gradient)
-                note = f"right here, wrong {title}"
-                k = passing[name]
-                self.findings[k] = replace(comparison.finding, note=note, causes=(found,))
-
-    def cause_there(self, i: int, title: str, gradient: Array) -> Cause:
-        if same(gradient, self.point.gradients[i]):
-            return cause("stale-cache", detail="other inputs give the same gradient as the first")
-        return cause("region-wrong", region=f"not here, but {title}")
+def pardoned(comparison: Comparison) -> Comparison:
+    """A few entries off in float32 only may sit on the other side of a kink there."""
+    off = [m for m in comparison.measured if m.probe.index is not None and is_off(m)]
+    count = sum(m.probe.index is not None for m in comparison.measured)
+    if len(off) > FEW * count:
+        return comparison
+    note = "the same backward is right in float64: a kink that float32 crosses, or a slip in it"
+    finding = replace(comparison.finding, verdict=INCONCLUSIVE, note=note)
+    return replace(comparison, finding=finding)
 
 
-def is_rounding(gradient: Array, near: Array, far: Array) -> bool:
-    """Whether what other cotangents do to a gradient may be called rounding.
-
-    In float64 it must be tiny, or no more than what other inputs do to it, too: a backward that
-    computes in float32 moves by 1e-8, and that is no excuse for it.
-    """
-    if gradient.dtype != np.float64:
-        return True
-    allowed = UNREMARKABLE * abs(gradient).max(initial=0) + 100 * near.max(initial=0)
-    return bool(far.max(initial=0) <= allowed)
+def is_off(one: Measured) -> bool:
+    return bool(abs(one.probe.analytic - one.estimate.value) > one.bar)
 
 
 def detail_of(comparison: Comparison, shape: tuple[int, ...]) -> Detail | None:
