@@ -42,7 +42,7 @@ from mlp.plan import (
     rows_of,
 )
 from mlp.settings import UpdateSettings
-from mlp.threads import POOL, SHARED_WORK, Pace
+from mlp.threads import POOL, Pace, shared_batch
 from mlp.training import fit, train_step
 
 
@@ -143,7 +143,8 @@ class MLP(UpdateSettings, LastBatch):
         self._optimizer = as_optimizer(optimizer, momentum)
         self._plan = Plan(self._specs(), self._optimizer.code, self._optimizer.moments)
         self._memory = aligned_zeros(self._plan.memory_size, self.dtype)
-        self._shared_batch, self._pace = SHARED_WORK / self._plan.work, Pace()
+        self._shared_batch = shared_batch(self._plan.work, self.nlayers)
+        self._pace = Pace()
         self._bind_layers()
         self._boundary = Boundary(
             self._widths[0], self._widths[-1], self.dtype, self.criterion.name

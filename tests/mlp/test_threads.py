@@ -214,6 +214,34 @@ def test_the_faster_way_is_found_and_found_again():
     assert sum(calls(1000)) > 950
 
 
+def test_a_way_that_is_far_slower_is_looked_at_once_a_time():
+    pace, chosen = Pace(), []
+    for _ in range(1100):
+        chosen.append(pace.choose())
+        pace.note(chosen[-1], 50.0 if chosen[-1] else 1.0)
+    # Five calls to begin with, then one after each 16, 32, 64, 128, 256 and 512.
+    assert sum(chosen) == 5 + 6
+
+
+@pytest.mark.parametrize(
+    ("widths", "rows", "shared"),
+    [((784, 512, 256, 10), 128, True), ((64,) * 50 + (10,), 32, False), ((8, 8, 2), 1000, False)],
+)
+def test_only_large_layers_are_shared(widths, rows, shared, monkeypatch):
+    """However much fifty small ones are together: threads meet in each."""
+    calls = []
+
+    def run(compiled, arguments, pace):
+        calls.append(1)
+        return compiled(*arguments, 0, 1)
+
+    monkeypatch.setattr(POOL, "run", run)
+    first, *hiddens, last = widths
+    net = MLP(first, last, hiddens, dtype=np.float32)
+    net.train_step(np.zeros((rows, first), np.float32), np.zeros(rows, int))
+    assert bool(calls) == shared
+
+
 def test_the_number_of_threads():
     set_num_threads(3)
     assert get_num_threads() == 3
