@@ -70,6 +70,9 @@ def jit_train_step(net: "MLP", max_rows: int) -> Compiled:
     `params` shares the network's parameters and holds room for `max_rows` rows of its own, so
     one `params` serves one thread at a time. Batchnorm takes the batch's statistics, for which
     a batch needs two rows.
+
+    The network sees by the number of its updates that there were such steps: a `backward` then
+    wants a new forward, and gradients of before are forgotten, as by the network's own steps.
     """
     rows = whole("MLP.jit_train_step: max_rows", max_rows, low=1)
     return train_step, (net._new_state(rows), net._memory)

@@ -62,7 +62,7 @@ class Pace:
     """
 
     def __init__(self) -> None:
-        self.recent: dict[bool, deque[float]] = {way: deque((), RECENT) for way in (True, False)}
+        self.recent: dict[bool, deque[float]] = {way: deque(maxlen=RECENT) for way in (True, False)}
         self.usual = {True: math.inf, False: math.inf}
         """What a row takes each way: the second best of the recent calls."""
         self.is_together_faster = True

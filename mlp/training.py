@@ -52,8 +52,8 @@ GUARDED = STEP | COUNT | CONTINUE | GUARD
 def train_step(net: "MLP", x: Any, labels: Any) -> float:
     """Forward, backward and update in one compiled call; returns the loss before it.
 
-    No gradient is kept: look at them after `backward`. With plain gradient descent none of a weight
-    is ever formed, and `grads` is NaN.
+    No gradient is kept, for with plain gradient descent none of a weight is ever formed: `grads` is
+    NaN. Look at them after `backward`.
     """
     kind = SOFTMAX_LABELS
     # After a step on a batch of this shape nothing is to be prepared if compiled code can read
@@ -85,7 +85,7 @@ def prepare(net: "MLP", x: Any, labels: Any) -> tuple[Array, Array, int]:
             "MLP.train_step: the network is in evaluation mode, expected train() before"
         )
     net._reserve(len(x))
-    net._forget_gradients()
+    net._gradients.forget()
     if kind == SOFTMAX_LABELS:
         net._prepared = x.shape
     return x, as_words(y, kind), kind
@@ -149,7 +149,7 @@ def fit(
     feed = Feed(rows, targets, batch_size, rng if shuffle else None, lonely=not net.bn)
     net._reserve(feed.largest_batch)
     if epochs > 0:
-        net._forget_gradients()
+        net._gradients.forget()
     net._rows = None  # there is no batch to look at
     training = Training(net, feed, kind)
     visible = is_terminal() if progress is None else bool(progress)
