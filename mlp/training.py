@@ -23,6 +23,7 @@ from mlp.plan import (
     COUNT,
     FORWARD,
     GUARD,
+    LABELS,
     LOSE,
     MISTAKES,
     REFUSED,
@@ -72,7 +73,8 @@ def train_step(net: "MLP", x: Any, labels: Any) -> float:
     n = len(x)
     total = net._compute(net._state, x, labels, CHECKED, n, kind)
     if total == REFUSED and kind == SOFTMAX_LABELS:
-        net._boundary.check_classes("MLP.train_step: labels", labels)
+        refused = net._state[net._state[LABELS] :][:n]  # as they were when they were looked at
+        net._boundary.check_classes("MLP.train_step: labels", refused)
     return total / n if n and net._reduction == "mean" else total
 
 

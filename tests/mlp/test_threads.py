@@ -1,5 +1,6 @@
 """Threads that share a step: the same bits for any number, and no way to hang or to abort."""
 
+import copy
 import gc
 import multiprocessing
 import os
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from mlp import MLP, get_num_threads, set_num_threads
-from mlp.threads import POOL, Pace
+from mlp.threads import POOL, Pace, Task
 
 pytestmark = pytest.mark.compiled
 
@@ -121,6 +122,42 @@ def test_a_refused_step_ends_for_all(always):
     np.testing.assert_array_equal(net.params, before)
     net.train_step(x, labels)
     assert (net.params != before).any()
+
+
+@pytest.mark.parametrize("changed", ["to a wrong class", "from a wrong class"])
+def test_labels_that_change_meanwhile_hold_up_nobody(changed, always, monkeypatch):
+    """What the first thread sees counts for all: none waits for one that saw something else."""
+    set_num_threads(3)
+    net, (x, labels) = network(), batch()
+    net.train_step(x, labels)
+    twin = copy.copy(net)
+    wrong = np.where(np.arange(37) == 4, 5, labels)
+    seen, others = (labels, wrong) if changed == "to a wrong class" else (wrong, labels)
+
+    def share(task, thread):
+        arguments = list(task.arguments)
+        arguments[3] = seen if thread == 0 else others
+        return task.compiled(*arguments, thread, task.threads)
+
+    monkeypatch.setattr(Task, "share", share)
+    outcome = []
+
+    def train():
+        try:
+            outcome.append(net.train_step(x, labels))
+        except ValueError as error:
+            outcome.append(str(error))
+
+    thread = threading.Thread(target=train, daemon=True)
+    thread.start()
+    thread.join(timeout=20)
+    assert not thread.is_alive()
+    if seen is wrong:
+        assert "labels[4] is 5, expected a class from 0 to 4" in outcome[0]
+    else:
+        set_num_threads(1)
+        assert outcome == [twin.train_step(x, labels)]
+    np.testing.assert_array_equal(net.params, twin.params)
 
 
 def test_networks_may_train_in_threads_of_python(always):
