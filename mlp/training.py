@@ -107,9 +107,9 @@ def fit(
 ) -> History:
     """Train on a data set; returns the history of losses and errors, epoch by epoch.
 
-    Everything is checked before the first step. Any interruption, such as Ctrl-C, leaves the
-    network after a completed step; it is answered within 0.1 s, or a step where one takes
-    longer. `net.history` then holds the epochs that were finished.
+    Any interruption, such as Ctrl-C, leaves the network after a completed step; it is answered
+    within 0.1 s, or a step where one takes longer. `net.history` then holds the epochs that
+    were finished.
 
     Parameters
     ----------
@@ -143,21 +143,22 @@ def fit(
         raise ValueError("MLP.fit: the network is in evaluation mode, expected train() before")
     epochs = whole("MLP.fit: epochs", epochs, low=0)
     batch_size = whole("MLP.fit: batch_size", batch_size, low=2 if net.bn else 1)
-    for name, value in (("shuffle", shuffle), ("progress", progress)):
-        if not isinstance(value, (bool, np.bool_)) and not (name == "progress" and value is None):
-            raise TypeError(f"MLP.fit: {name} is {value!r}, expected True or False")
+    check_switch("shuffle", shuffle)
+    visible = is_terminal() if progress is None else check_switch("progress", progress)
     rng = as_generator("MLP.fit: seed", seed)
     held_out = None if validation is None else checked_validation(net, validation)
     feed = Feed(rows, targets, batch_size, rng if shuffle else None, lonely=not net.bn)
-    net._reserve(feed.largest_batch)
-    if epochs > 0:
-        net._gradients.forget()
-    net._rows = None  # there is no batch to look at
     training = Training(net, feed, kind)
-    visible = is_terminal() if progress is None else bool(progress)
     with Progress(epochs * feed.steps_per_epoch, visible=visible) as shown:
         training.run(epochs, held_out, shown)
     return training.history
+
+
+def check_switch(name: str, value: Any) -> bool:
+    """The value of an argument that is True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"MLP.fit: {name} is {value!r}, expected True or False")
+    return bool(value)
 
 
 def checked_validation(net: "MLP", validation: Any) -> tuple[Array, Array, int]:
@@ -170,6 +171,8 @@ class Training:
     """One call of `fit`: slices of steps, the history, and a way back to finite numbers."""
 
     def __init__(self, net: "MLP", feed: Feed, kind: int):
+        net._reserve(feed.largest_batch)
+        net._rows = None  # there is no batch to look at
         self.net, self.feed, self.kind = net, feed, kind
         self.history = net.history = History()
         self.start = time.perf_counter()
@@ -180,6 +183,8 @@ class Training:
         self, epochs: int, validation: tuple[Array, Array, int] | None, progress: Progress
     ) -> None:
         net, feed = self.net, self.feed
+        if epochs > 0:
+            net._gradients.forget()
         self.checkpoints.take(feed.place(), time.perf_counter())
         for epoch in range(1, epochs + 1):
             feed.begin()
