@@ -29,6 +29,7 @@ from gradcheck.diagnose.cotangent import nonlinear
 from gradcheck.locate import locate
 from gradcheck.pattern import pattern
 from gradcheck.points import elsewhere, further_points
+from gradcheck.progress import Meter, Progress
 from gradcheck.relations import Broken, Point
 from gradcheck.subject import BudgetSpent, Raised, Subject, as_tuple, copies, same
 from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Cause, Detail, Finding, Report
@@ -54,6 +55,7 @@ class Settings:
     domain : for each name, the least and the greatest value that differences may go to.
     further_points : whether the gradient is checked elsewhere, too.
     twin : forward in float64, for a function that computes in float32.
+    progress : is told of every array how many places are measured; None: a terminal's line.
     """
 
     title: str = "check"
@@ -64,6 +66,7 @@ class Settings:
     further_points: bool = True
     twin: Any = None
     notes: tuple[str, ...] = ()
+    progress: Progress | None = None
 
 
 def examine(subject: Subject, inputs: Sequence[Any], settings: Settings) -> Report:
@@ -95,6 +98,7 @@ class Examination:
     def __init__(self, subject: Subject, inputs: list[Any], settings: Settings):
         self.subject, self.inputs, self.settings = subject, inputs, settings
         self.rng = generator(settings.seed)
+        self.progress = settings.progress or Meter()
         self.findings: list[Finding] = []
         self.conventions: list[Cause] = []
         self.notes: list[str] = list(settings.notes)
@@ -212,6 +216,7 @@ class Examination:
             weights,
             self.epsilon,
             spread,
+            self.progress,
         )
 
     def bounds(self, i: int) -> tuple[float, float] | None:

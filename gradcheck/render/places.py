@@ -1,0 +1,67 @@
+"""Which entries of an array are off, in words."""
+
+import numpy as np
+
+from gradcheck.render.numbers import count
+from gradcheck.verdict import Array, Detail
+
+FEW = 4
+"""So many rows or columns are listed; of more, only their number is said."""
+
+
+def excess_of(detail: Detail) -> Array:
+    """`detail.excess`, also where it is beyond the largest number."""
+    with np.errstate(all="ignore"):
+        return detail.excess
+
+
+def pattern_of(detail: Detail) -> str:
+    """'all 12 entries are off', 'off in column 3', '7 of 12 entries are off'; '' if none is."""
+    excess = as_matrix(excess_of(detail))
+    measured, off = ~np.isnan(excess), abs(excess) > 1
+    number, total = int(off.sum()), int(measured.sum())
+    if number == 0 or total == 1:
+        return ""
+    among = "" if total == excess.size else " that were measured"
+    if number == total:
+        return f"all {count(total)} entries{among} are off"
+    if number == 1:
+        return f"the other {count(total - 1)} entries{among} are right"
+    described = f"{count(number)} of {count(total)} entries{among} are off"
+    lines = whole_lines(measured, off)
+    return f"{described}: {lines}" if lines else described
+
+
+def as_matrix(array: Array) -> Array:
+    """A vector as one row, more dimensions than two as the first and all others."""
+    if array.ndim < 2:
+        return array.reshape(1, -1)
+    return array.reshape(array.shape[0], -1) if array.size else array.reshape(1, 0)
+
+
+def whole_lines(measured: Array, off: Array) -> str:
+    """The rows and columns that hold all of the entries that are off, and no others."""
+    if min(off.shape) < 2:
+        return ""
+    if off.shape[0] == off.shape[1] and (off == (measured & ~np.eye(len(off), dtype=bool))).all():
+        return "all but the diagonal"
+    rows = measured.any(axis=1) & (off == measured).all(axis=1)
+    columns = measured.any(axis=0) & (off == measured).all(axis=0)
+    if (off & ~rows[:, None] & ~columns).any():
+        return ""
+    lines = [
+        listed(title, np.flatnonzero(wrong))
+        for title, wrong in (("row", rows), ("column", columns))
+        if wrong.any()
+    ]
+    return " and ".join(lines)
+
+
+def listed(title: str, indices: Array) -> str:
+    """'row 3', 'rows 1, 2 and 5', '7 rows'."""
+    if len(indices) > FEW:
+        return f"{len(indices)} {title}s, from {indices[0]} to {indices[-1]}"
+    names = [str(k) for k in indices.tolist()]
+    if len(names) == 1:
+        return f"{title} {names[0]}"
+    return f"{title}s {', '.join(names[:-1])} and {names[-1]}"
