@@ -28,8 +28,8 @@ TICKS = 16
 """Labels along an axis, at most."""
 
 CAPTION = (
-    "Analytic minus numeric, in error bars: grey within the bar, blue where the gradient is too "
-    "small, red where it is too large."
+    "Analytic minus numeric, in error bars: grey within the bar, blue where the gradient is below "
+    "the differences, red where it is above."
 )
 
 

@@ -41,8 +41,10 @@ def as_matrix(array: Array) -> Array:
 
 def whole_lines(measured: Array, off: Array) -> str:
     """The rows and columns that hold all of the entries that are off, and no others."""
-    if min(off.shape) < 2:
-        return ""
+    if off.shape[0] == 1:
+        return listed("entry", "entries", np.flatnonzero(off))
+    if off.shape[1] == 1:
+        return listed("row", "rows", np.flatnonzero(off))
     if off.shape[0] == off.shape[1] and (off == (measured & ~np.eye(len(off), dtype=bool))).all():
         return "all but the diagonal"
     rows = measured.any(axis=1) & (off == measured).all(axis=1)
@@ -50,18 +52,20 @@ def whole_lines(measured: Array, off: Array) -> str:
     if (off & ~rows[:, None] & ~columns).any():
         return ""
     lines = [
-        listed(title, np.flatnonzero(wrong))
+        listed(title, title + "s", np.flatnonzero(wrong))
         for title, wrong in (("row", rows), ("column", columns))
         if wrong.any()
     ]
     return " and ".join(lines)
 
 
-def listed(title: str, indices: Array) -> str:
-    """'row 3', 'rows 1, 2 and 5', '7 rows'."""
+def listed(one: str, many: str, indices: Array) -> str:
+    """'row 3', 'rows 1, 2 and 5', 'rows 3 to 9', '7 rows, from 1 to 20'."""
+    first, last = int(indices[0]), int(indices[-1])
+    if len(indices) == 1:
+        return f"{one} {first}"
+    if len(indices) > 2 and last - first == len(indices) - 1:
+        return f"{many} {first} to {last}"
     if len(indices) > FEW:
-        return f"{len(indices)} {title}s, from {indices[0]} to {indices[-1]}"
-    names = [str(k) for k in indices.tolist()]
-    if len(names) == 1:
-        return f"{title} {names[0]}"
-    return f"{title}s {', '.join(names[:-1])} and {names[-1]}"
+        return f"{len(indices)} {many}, from {first} to {last}"
+    return f"{many} {', '.join(map(str, indices[:-1].tolist()))} and {last}"

@@ -28,7 +28,7 @@ COLOURS = ("bright_black", "bright_blue", "bright_blue", "blue", "blue")
 """By level, where analytic is less than numeric; red in place of blue where it is more. The
 terminal's own sixteen, which every theme shows."""
 
-LEGEND = "error bars: blue too small, red too large, grey within the bar, · not measured"
+LEGEND = "error bars: blue below, red above, grey within the bar, · not measured"
 
 
 def show(report: Report, file: TextIO | None = None) -> None:
