@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from examples.heatmap import report
 from gradcheck.render.grid import LEVELS, grid_of
+from gradcheck.render.heatmap import short
 
 PICTURE = Path(__file__).with_name("heatmap.png")
 
@@ -41,7 +42,8 @@ def main() -> None:
         axis.tick_params(which="both", length=0)
         axis.spines[:].set_visible(False)
     bar = figure.colorbar(image, ax=axes, ticks=limits[1:-1], spacing="uniform", shrink=0.9)
-    bar.ax.set_yticklabels([f"{limit:g}".replace("e+0", "e") for limit in limits[1:-1]], fontsize=8)
+    names = [("−" if limit < 0 else "") + short(abs(limit)) for limit in limits[1:-1]]
+    bar.ax.set_yticklabels(names, fontsize=8)
     bar.set_label("analytic − numeric, in error bars", fontsize=9)
     figure.savefig(PICTURE, dpi=110, bbox_inches="tight")
 

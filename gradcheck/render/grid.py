@@ -74,6 +74,8 @@ def grid_of(detail: Detail, most_rows: int = LIMIT, most_columns: int = LIMIT) -
 def spans(is_measured: Array, most: int) -> tuple[Span, ...]:
     """Each index by itself; of many, those measured; of too many, blocks of equal size."""
     size = len(is_measured)
+    if size == 0:
+        return ()
     known = np.flatnonzero(is_measured).tolist()
     if size <= min(SHORT, most):
         known = list(range(size))

@@ -26,10 +26,16 @@ def pattern_of(detail: Detail) -> str:
     if number == total:
         return f"all {count(total)} entries{among} are off"
     if number == 1:
-        return f"the other {count(total - 1)} entries{among} are right"
+        return f"one of {count(total)} entries{among} is off: {place_of(off, detail)}"
     described = f"{count(number)} of {count(total)} entries{among} are off"
     lines = whole_lines(measured, off)
     return f"{described}: {lines}" if lines else described
+
+
+def place_of(off: Array, detail: Detail) -> str:
+    """The index of the only entry that is off."""
+    index = np.unravel_index(int(off.argmax()), detail.numeric.shape)
+    return "[" + ", ".join(str(int(k)) for k in index) + "]"
 
 
 def as_matrix(array: Array) -> Array:
