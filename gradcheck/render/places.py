@@ -48,7 +48,9 @@ def as_matrix(array: Array) -> Array:
 def whole_lines(measured: Array, off: Array) -> str:
     """The rows and columns that hold all of the entries that are off, and no others."""
     if off.shape[0] == 1:
-        return listed("entry", "entries", np.flatnonzero(off))
+        entries = np.flatnonzero(off)
+        is_short = len(entries) <= FEW or np.ptp(entries) == len(entries) - 1
+        return listed("entry", "entries", entries) if is_short else ""
     if off.shape[1] == 1:
         return listed("row", "rows", np.flatnonzero(off))
     if off.shape[0] == off.shape[1] and (off == (measured & ~np.eye(len(off), dtype=bool))).all():

@@ -35,13 +35,13 @@ RULES = """
 .gradcheck .pass { color: var(--pass); } .gradcheck .fail { color: var(--fail); }
 .gradcheck .inconclusive { color: var(--inconclusive); }
 .gradcheck .finding { background: var(--card); border: 1px solid var(--line);
-  border-radius: .5rem; padding: .75rem 1rem; margin: .75rem 0; }
+  border-radius: .5rem; padding: .75rem 1rem; margin: .75rem 0; overflow-x: auto; }
 .gradcheck summary { cursor: pointer; }
 .gradcheck code, .gradcheck table { font-family: ui-monospace, "DejaVu Sans Mono", monospace;
   font-size: .87em; }
 .gradcheck table { border-collapse: collapse; margin: .5rem 0; background: none; }
 .gradcheck th, .gradcheck td { text-align: right; padding: .1rem .9rem .1rem 0; border: 0;
-  color: var(--ink); background: none; font-variant-numeric: tabular-nums; }
+  color: var(--ink); background: none; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .gradcheck th { color: var(--faint); font-weight: normal; }
 .gradcheck ol { margin: .4rem 0; padding-left: 1.4rem; }
 .gradcheck li { margin: .35rem 0; }

@@ -34,6 +34,7 @@ EVERY = slice(None)
         (off((3, 2, 2), 1), "4 of 12 entries are off: row 1"),
         (off(7, slice(4, 7)), "3 of 7 entries are off: entries 4 to 6"),
         (off(7, 1, 5), "2 of 7 entries are off: entries 1 and 5"),
+        (off(20, slice(0, 20, 2)), "10 of 20 entries are off"),
         (np.where(np.eye(3), 0, 5), "6 of 9 entries are off: all but the diagonal"),
         (off((), ()), ""),
         (np.full((2, 2), np.nan), ""),
