@@ -1,11 +1,18 @@
-"""python docs/causes.py: prints the table of causes of docs/gradcheck.md."""
+"""python docs/causes.py: puts the table of causes at the end of docs/gradcheck.md."""
+
+from pathlib import Path
 
 from gradcheck.diagnose.causes import CAUSES
 
 
+PAGE = Path(__file__).with_name("gradcheck.md")
+
+HEAD = "| slug | what it says |"
+
+
 def table() -> str:
     """One row for each slug; what stands in braces is filled in with what was found."""
-    rows = ["| slug | what it says |", "|---|---|"]
+    rows = [HEAD, "|---|---|"]
     for slug, row in CAUSES.items():
         convention = " *(a convention, no mistake)*" if row.is_convention else ""
         sentence = " ".join(row.sentence.split()).replace("|", "\\|").replace("_", "\\_")
@@ -14,4 +21,5 @@ def table() -> str:
 
 
 if __name__ == "__main__":
-    print(table())
+    text = PAGE.read_text(encoding="utf-8").partition(HEAD)[0]
+    PAGE.write_text(f"{text}{table()}\n", encoding="utf-8")

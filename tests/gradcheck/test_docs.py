@@ -18,7 +18,7 @@ def test_the_code_runs(capsys):
 
 
 def test_the_table_of_causes():
-    assert table() in PAGE, "python docs/causes.py prints it"
+    assert table() in PAGE, "python docs/causes.py writes it"
 
 
 def test_the_keys_of_the_json():
