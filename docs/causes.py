@@ -4,7 +4,6 @@ from pathlib import Path
 
 from gradcheck.diagnose.causes import CAUSES
 
-
 PAGE = Path(__file__).with_name("gradcheck.md")
 
 HEAD = "| slug | what it says |"
