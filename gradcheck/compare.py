@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gradcheck.numeric import SAFETY, UNKNOWN, Estimate, Line, directional_derivative
+from gradcheck.progress import Progress, silent, tracked
 from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, POWER, Finding
 
 Array = np.ndarray
@@ -93,6 +94,7 @@ class Quantity:
         gradient of.
     epsilon : relative rounding error of the arithmetic inside the function.
     spread : how far rounding in its inputs moves each entry of the gradient.
+    progress : is told how many places are measured.
     """
 
     name: str
@@ -102,6 +104,7 @@ class Quantity:
     weights: Array
     epsilon: float
     spread: Array | None = None
+    progress: Progress = silent
 
     def along(self, probe: Probe) -> Callable[[float], Array]:
         def moved(t: float) -> Array:
@@ -125,7 +128,7 @@ def compare(
     gauge = Gauge(quantity)
     places = probes(gradient.astype(np.float64), rng) if places is None else places
     measured: list[Measured] = []
-    for probe in places:
+    for probe in tracked(name, places, quantity.progress):
         measured.append(gauge.measure(probe, is_short=gradient.size > LONG))
         if gradient.size > ENTRYWISE and gauge.judge(measured[-1], measured).verdict == FAIL:
             break

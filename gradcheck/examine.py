@@ -34,6 +34,7 @@ from gradcheck.further import look_elsewhere
 from gradcheck.locate import locate
 from gradcheck.pattern import pattern
 from gradcheck.points import elsewhere
+from gradcheck.progress import Meter, Progress
 from gradcheck.relations import Broken, Point
 from gradcheck.rounding import spreads
 from gradcheck.subject import BudgetSpent, Raised, Subject, as_tuple, copies
@@ -56,6 +57,7 @@ class Settings:
     domain : for each name, the least and the greatest value that differences may go to.
     further_points : whether the gradient is checked elsewhere, too.
     twin : forward in float64, for a function that computes in float32.
+    progress : is told of every array how many places are measured; None: a terminal's line.
     """
 
     title: str = "check"
@@ -66,6 +68,7 @@ class Settings:
     further_points: bool = True
     twin: Any = None
     notes: tuple[str, ...] = ()
+    progress: Progress | None = None
 
 
 def examine(subject: Subject, inputs: Sequence[Any], settings: Settings) -> Report:
@@ -97,6 +100,7 @@ class Examination:
     def __init__(self, subject: Subject, inputs: list[Any], settings: Settings):
         self.subject, self.inputs, self.settings = subject, inputs, settings
         self.rng = generator(settings.seed)
+        self.progress = settings.progress or Meter()
         self.findings: list[Finding] = []
         self.conventions: list[Cause] = []
         self.notes: list[str] = list(settings.notes)
@@ -227,6 +231,7 @@ class Examination:
             weights,
             self.epsilon,
             spread,
+            self.progress,
         )
 
     def bounds(self, i: int) -> tuple[float, float] | None:
