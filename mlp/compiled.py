@@ -61,7 +61,7 @@ def jit(net: "MLP") -> Compiled:
         raise ValueError(
             f"MLP.jit: the widest layer has {max(net._widths)} units, expected at most {widest}"
         )
-    return forward, (net._new_state(1), net._memory)
+    return forward, (net._new_state(1, widest), net._memory)
 
 
 def jit_train_step(net: "MLP", max_rows: int) -> Compiled:
@@ -72,7 +72,7 @@ def jit_train_step(net: "MLP", max_rows: int) -> Compiled:
     a batch needs two rows.
     """
     rows = whole("MLP.jit_train_step: max_rows", max_rows, low=1)
-    return train_step, (net._new_state(rows), net._memory)
+    return train_step, (net._new_state(rows, rows), net._memory)
 
 
 # ------------------------------------------------- dtypes and layouts, while the code compiles
@@ -162,7 +162,7 @@ def forward(params, x, out):
             y_op = matrix(buffers, (r & 1) * half, rows, op[WIDTH_OUT])
             if r == ops.shape[0] - 1:
                 y_op = matrix(flat(out), start * outputs, rows, outputs)
-            apply(op, memory, memory, x_op, y_op, -np.inf, np.bool_(False), ALONE)
+            apply(head, op, memory, memory, x_op, y_op, -np.inf, np.bool_(False), ALONE)
             x_op = y_op
 
 

@@ -17,6 +17,7 @@ from mlp.inference import evaluate, predict, predict_proba
 from mlp.initializers import as_weight_init
 from mlp.last_batch import LastBatch
 from mlp.layers import Array, BatchNorm, Linear, checked_floats
+from mlp.link import link
 from mlp.optimizers import Optimizer, as_optimizer
 from mlp.plan import (
     ACTIVATION,
@@ -150,6 +151,7 @@ class MLP(UpdateSettings, LastBatch):
         )
         self._engine: Callable[..., float] = self._first_call
         self._training = self._keeps_gradients = True
+        self._is_linked = False
         self._make_room(1)
         self._set_up(lr, weight_decay, max_norm)
 
@@ -202,9 +204,14 @@ class MLP(UpdateSettings, LastBatch):
         self._prepared: tuple[int, ...] | None = None  # shape of x, where the last was a step
         self._can_backward = self._has_gradients = False
 
-    def _new_state(self, rows: int) -> Array:
+    def _new_state(self, rows: int, linked_rows: int = 0) -> Array:
+        """A state for so many rows. From the network's first call on they have the addresses that
+        it needs, in the case of compiled code for so many rows.
+        """
         state = self._plan.state(rows, self.dtype, mean_reduction=self.reduction == "mean")
         state[LOSS_OF_ROWS] = self._boundary.loss_of_rows
+        if self._is_linked or linked_rows:
+            link(state, self._plan.specs, self.dtype, linked_rows)
         return state
 
     def __reduce__(self) -> Any:
@@ -354,6 +361,9 @@ class MLP(UpdateSettings, LastBatch):
         It is called without a look at its arrays: they are the network's own, or have passed
         the boundary.
         """
+        for state in (self._state, arguments[0]):
+            link(state, self._plan.specs, self.dtype)
+        self._is_linked = True
         self._engine = direct(engine.run, *arguments)
         return self._engine(*arguments)
 

@@ -20,7 +20,7 @@ import numpy as np
 from kernels.activation import RELU
 from kernels.share import BARRIER_WORDS
 
-HEADER, COLUMNS = 32 + BARRIER_WORDS, 16
+HEADER, COLUMNS = 32 + BARRIER_WORDS, 20
 """Entries of the header, and of each op's row."""
 
 # Entries of the header: what the plan fixes,
@@ -30,6 +30,10 @@ PASSING, PASSING_SIZE, OPTIMIZER, CAPACITY, WIDEST, LOSS_OF_ROWS, HAS_BATCHNORM 
 # and what is set between calls or comes back from one.
 TRAINING, MISTAKES, STEPS, TOTAL, RUNS = range(19, 24)
 """RUNS counts the calls."""
+
+# Addresses, good in this process (`link.py`): of the losses, by kind, of the update, and of the
+# matrix product.
+LOSS_FORWARD, LOSS_BACKWARD, UPDATE_LOOP, PRODUCT = 24, 27, 30, 31
 
 BARRIER = 32
 """Entries from here on are for the threads of one call to meet (`kernels/share.py`)."""
@@ -55,6 +59,12 @@ REFUSED = -math.inf
 # CODE is an activation's number; of an affine map it says whether relu follows at once.
 KIND, CODE, WIDTH_IN, WIDTH_OUT, X, Y, DX, DY = range(8)
 FIRST, SECOND, MEAN, VAR, RSTD, RUNNING_MEAN, RUNNING_VAR, SETTING = range(8, 16)
+
+FORWARD_LOOP, BACKWARD_LOOP, TAKES_SETTING, READS = range(16, 20)
+"""Of batchnorm and activations the addresses of the compiled loops; and of activations whether
+these take a setting, and what backward reads besides dy."""
+
+NOTHING, INPUT, OUTPUT_ITSELF = range(3)
 
 # Kinds of op.
 AFFINE, BATCHNORM, ACTIVATION = range(3)
