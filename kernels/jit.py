@@ -18,7 +18,6 @@ OPTIONS = {
     "error_model": "numpy",
     # Kernels touch no Python object, so callers' threads may run beside each other.
     "nogil": True,
-    "no_cfunc_wrapper": True,
 }
 
 
@@ -43,6 +42,11 @@ def jit_inlined(function):
     copying the lines takes Numba some time, so small ones called from many places are not.
     """
     return compiled(function, OPTIONS | {"inline": "always"})
+
+
+def jit_merged(function):
+    """Like `jit`, and its machine code, not its lines, becomes part of what calls it."""
+    return compiled(function, OPTIONS | {"forceinline": True})
 
 
 def jit_as_written(function):

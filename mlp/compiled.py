@@ -61,7 +61,7 @@ def jit(net: "MLP") -> Compiled:
         raise ValueError(
             f"MLP.jit: the widest layer has {max(net._widths)} units, expected at most {widest}"
         )
-    return forward, (net._new_state(1, widest), net._memory)
+    return forward, (net._linked_state(1, widest), net._memory)
 
 
 def jit_train_step(net: "MLP", max_rows: int) -> Compiled:
@@ -72,7 +72,7 @@ def jit_train_step(net: "MLP", max_rows: int) -> Compiled:
     a batch needs two rows.
     """
     rows = whole("MLP.jit_train_step: max_rows", max_rows, low=1)
-    return train_step, (net._new_state(rows, rows), net._memory)
+    return train_step, (net._linked_state(rows), net._memory)
 
 
 # ------------------------------------------------- dtypes and layouts, while the code compiles

@@ -119,7 +119,7 @@ def setting(head, memory, which):
 
 
 @jit
-def heavy_ball_update(head, memory, first, count, scale, corrections, team):
+def update_heavy_ball(head, memory, first, count, scale, corrections, team):
     """With momentum, gammas and betas follow plain gradient descent."""
     lr, decay = setting(head, memory, LEARNING_RATE), setting(head, memory, WEIGHT_DECAY)
     momentum, (start, end) = setting(head, memory, MOMENTUM), share(count, LINE_ENTRIES, team)
@@ -131,7 +131,7 @@ def heavy_ball_update(head, memory, first, count, scale, corrections, team):
 
 
 @jit
-def nesterov_update(head, memory, first, count, scale, corrections, team):
+def update_nesterov(head, memory, first, count, scale, corrections, team):
     lr, decay = setting(head, memory, LEARNING_RATE), setting(head, memory, WEIGHT_DECAY)
     momentum, (start, end) = setting(head, memory, MOMENTUM), share(count, LINE_ENTRIES, team)
     w, dw, moment, _ = parts(head, memory, first + start, end - start)
@@ -139,7 +139,7 @@ def nesterov_update(head, memory, first, count, scale, corrections, team):
 
 
 @jit
-def adams_update(head, memory, first, count, scale, corrections, team):
+def update_adam(head, memory, first, count, scale, corrections, team):
     """Adam, and AdamW."""
     lr, decay = setting(head, memory, LEARNING_RATE), setting(head, memory, WEIGHT_DECAY)
     beta1, beta2 = 1.0 - setting(head, memory, REST1), 1.0 - setting(head, memory, REST2)

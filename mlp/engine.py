@@ -61,13 +61,13 @@ from mlp.plan import (
     MISTAKES,
     N_OPS,
     N_PARAMETERS,
-    NOTHING,
     OUTPUT,
-    OUTPUT_ITSELF,
     PASSING,
     PASSING_SIZE,
     PRODUCT,
     READS,
+    READS_NOTHING,
+    READS_Y,
     REFUSED,
     RELU_FOLLOWS,
     RUNS,
@@ -329,9 +329,9 @@ def activation_backward(op, memory, arena, dy, x, dx, team):
     first, end = share(dy.size, LINE_ENTRIES, team)
     size, loop, saved = end - first, op[BACKWARD_LOOP], vector(flat(x), first, end - first)
     dy, dx = vector(flat(dy), first, size), vector(flat(dx), first, size)
-    if op[READS] == OUTPUT_ITSELF:
+    if op[READS] == READS_Y:
         saved = vector(arena, op[Y] + first, size)
-    if op[READS] == NOTHING:
+    if op[READS] == READS_NOTHING:
         call(loop, dy, dx)
     elif op[TAKES_SETTING]:
         call(loop, dy, saved, np.float64(memory[op[SETTING]]), dx)

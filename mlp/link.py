@@ -1,37 +1,40 @@
-"""The compiled loops that a network's plan calls by their addresses, compiled once it needs them.
+"""The compiled loops that a network's plan calls by their addresses.
 
-`engine.run` names none of them: it is compiled without, and a network without batchnorm, say,
-never waits for batchnorm to be compiled. Kernels are the very ones that Python calls.
+`engine.run` names none of them, so it is compiled without them, and each of them once a network
+needs it: whoever has no batchnorm never waits until batchnorm is compiled. The kernels among them
+are those that Python calls.
 """
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
 from kernels import OPS
 from kernels.activation import ACTIVATIONS
 from kernels.address import address_of
-from kernels.boundary import Kernel
 from kernels.gemm import TINY, product
-from mlp import descent
+from kernels.op import Op
 from mlp.batchnorm import backward_of_batchnorm, forward_of_batchnorm
+from mlp.descent import update_adam, update_heavy_ball, update_nesterov
+from mlp.layers import Array
 from mlp.plan import (
     ACTIVATION,
     AFFINE,
     BACKWARD_LOOP,
     BATCHNORM,
-    CAPACITY,
     FORWARD_LOOP,
-    INPUT,
     LOSS_BACKWARD,
     LOSS_FORWARD,
     LOSS_OF_ROWS,
-    NOTHING,
     OPTIMIZER,
-    OUTPUT_ITSELF,
     PRODUCT,
     READS,
+    READS_NOTHING,
+    READS_X,
+    READS_Y,
     SOFTMAX_LABELS,
+    SOFTMAX_SOFT,
     SQUARES,
     TAKES_SETTING,
     UPDATE_LOOP,
@@ -39,66 +42,87 @@ from mlp.plan import (
     rows_of,
 )
 
-LOSS_OPS = ("softmax_cross_entropy", "softmax_cross_entropy_soft", "mse")
-"""In the order of their codes."""
+LOSSES = {
+    SOFTMAX_LABELS: OPS["softmax_cross_entropy"],
+    SOFTMAX_SOFT: OPS["softmax_cross_entropy_soft"],
+    SQUARES: OPS["mse"],
+}
 
-UPDATES = (
-    descent.heavy_ball_update,
-    descent.nesterov_update,
-    descent.adams_update,
-    descent.adams_update,
-)
+UPDATES = update_heavy_ball, update_nesterov, update_adam, update_adam
 """In the order of the optimizers' codes."""
 
-NUMBER, PAIR, IS = 0, (0, 1), np.bool_(True)
-WORDS = np.empty(0, np.int64)
 
+def link(state: Array, specs: Sequence[OpSpec], dtype: np.dtype, rows: int) -> None:
+    """Put the addresses of what ops, losses and update need into `state`, compiled or loaded.
 
-def link(state: np.ndarray, specs: Sequence[OpSpec], dtype: np.dtype, rows: float = 0) -> None:
-    """Put the addresses of what the ops, the losses and the update need into `state`.
-
-    `rows` is the largest batch, if that is more than the state has room for.
+    No batch may have more than `rows` rows: where all products stay tiny, the other is left out.
     """
-    rows = max(rows, state[CAPACITY])
     if any(rows * s.width_in * s.width_out > TINY for s in specs if s.kind == AFFINE):
-        state[PRODUCT] = address_of_product(dtype)
+        state[PRODUCT] = product_address(dtype)
     for row, spec in zip(rows_of(state), specs, strict=True):
         if spec.kind == ACTIVATION:
             op = ACTIVATIONS[spec.code]
-            row[FORWARD_LOOP] = address_of_kernel(op.forward, dtype)
-            row[BACKWARD_LOOP] = address_of_kernel(op.backward, dtype)
-            row[TAKES_SETTING] = bool(op.hyper)
-            saved = set(op.backward.parameters) & {"x", "y"}
-            row[READS] = {"": NOTHING, "x": INPUT, "y": OUTPUT_ITSELF}["".join(saved)]
+            row[FORWARD_LOOP], row[BACKWARD_LOOP] = kernel_addresses(op, dtype)
+            row[TAKES_SETTING], row[READS] = bool(op.hyper), what_backward_reads(op)
         elif spec.kind == BATCHNORM:
-            row[FORWARD_LOOP], row[BACKWARD_LOOP] = addresses_of_batchnorm(dtype)
-    kinds = {SQUARES} if state[LOSS_OF_ROWS] == SQUARES else {SOFTMAX_LABELS, state[LOSS_OF_ROWS]}
-    for kind in kinds:
-        op = OPS[LOSS_OPS[kind]]
-        state[LOSS_FORWARD + kind] = address_of_kernel(op.forward, dtype)
-        state[LOSS_BACKWARD + kind] = address_of_kernel(op.backward, dtype)
-    state[UPDATE_LOOP] = address_of_update(state[OPTIMIZER], dtype)
+            row[FORWARD_LOOP], row[BACKWARD_LOOP] = batchnorm_addresses(dtype)
+    squares = state[LOSS_OF_ROWS] == SQUARES
+    for kind in (SQUARES,) if squares else (SOFTMAX_LABELS, SOFTMAX_SOFT):
+        loops = kernel_addresses(LOSSES[kind], dtype)
+        state[LOSS_FORWARD + kind], state[LOSS_BACKWARD + kind] = loops
+    state[UPDATE_LOOP] = update_address(int(state[OPTIMIZER]), dtype)
 
 
-def address_of_kernel(kernel: Kernel, dtype: np.dtype) -> int:
-    return address_of(kernel.jitted, *kernel.examples(dtype))
+def compile_all(dtype: np.dtype) -> None:
+    """Compile or load what any network of this dtype may need."""
+    product_address(dtype)
+    batchnorm_addresses(dtype)
+    for op in (*ACTIVATIONS, *LOSSES.values()):
+        kernel_addresses(op, dtype)
+    for optimizer in range(len(UPDATES)):
+        update_address(optimizer, dtype)
 
 
-def address_of_product(dtype: np.dtype) -> int:
-    array, ends = np.empty(0, dtype), (dtype.type(0),) * 3
-    return address_of(
-        product, array, PAIR, array, PAIR, array, NUMBER, NUMBER, NUMBER, array, NUMBER, ends, PAIR
-    )
+def what_backward_reads(op: Op) -> int:
+    """Besides dy and a setting."""
+    assert op.backward is not None
+    if "x" in op.backward.parameters:
+        return READS_X
+    return READS_Y if "y" in op.backward.parameters else READS_NOTHING
 
 
-def addresses_of_batchnorm(dtype: np.dtype) -> tuple[int, int]:
-    array, matrix = np.empty(0, dtype), np.empty((0, 0), dtype)
+# ------------------------------------------- each by examples of what the engine calls it with
+
+
+@cache
+def kernel_addresses(op: Op, dtype: np.dtype) -> tuple[int, int]:
+    """Those of forward and backward."""
+    assert op.backward is not None
+    forward, backward = op.forward, op.backward
     return (
-        address_of(forward_of_batchnorm, WORDS, array, array, matrix, matrix, IS),
-        address_of(backward_of_batchnorm, WORDS, WORDS, array, array, matrix, matrix, matrix),
+        address_of(forward.jitted, *forward.examples(dtype)),
+        address_of(backward.jitted, *backward.examples(dtype)),
     )
 
 
-def address_of_update(optimizer: int, dtype: np.dtype) -> int:
-    memory, corrections = np.empty(0, dtype), (0.0, 0.0)
-    return address_of(UPDATES[optimizer], WORDS, memory, NUMBER, NUMBER, 0.0, corrections, PAIR)
+@cache
+def product_address(dtype: np.dtype) -> int:
+    array, pair, ends = np.empty(0, dtype), (0, 0), (dtype.type(0),) * 3
+    return address_of(
+        product, array, pair, array, pair, array, 0, 0, 0, array, 0, ends, pair
+    )  # fmt: skip
+
+
+@cache
+def batchnorm_addresses(dtype: np.dtype) -> tuple[int, int]:
+    words, array, matrix = np.empty(0, np.int64), np.empty(0, dtype), np.empty((0, 0), dtype)
+    return (
+        address_of(forward_of_batchnorm, words, array, array, matrix, matrix, True),
+        address_of(backward_of_batchnorm, words, words, array, array, matrix, matrix, matrix),
+    )
+
+
+@cache
+def update_address(optimizer: int, dtype: np.dtype) -> int:
+    words, array = np.empty(0, np.int64), np.empty(0, dtype)
+    return address_of(UPDATES[optimizer], words, array, 0, 0, 0.0, (0.0, 0.0), (0, 0))

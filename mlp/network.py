@@ -149,9 +149,7 @@ class MLP(UpdateSettings, LastBatch):
         self._boundary = Boundary(
             self._widths[0], self._widths[-1], self.dtype, self.criterion.name
         )
-        self._engine: Callable[..., float] = self._first_call
         self._training = self._keeps_gradients = True
-        self._is_linked = False
         self._make_room(1)
         self._set_up(lr, weight_decay, max_norm)
 
@@ -199,19 +197,23 @@ class MLP(UpdateSettings, LastBatch):
         state = self._new_state(rows)
         state[TRAINING] = self._training
         self._state, self._capacity = state, rows
+        self._engine: Callable[..., float] = self._first_call
         self._table, self._arena = rows_of(state), arena_of(state, self.dtype)
         self._rows = None  # of the last forward
         self._prepared: tuple[int, ...] | None = None  # shape of x, where the last was a step
         self._can_backward = self._has_gradients = False
 
-    def _new_state(self, rows: int, linked_rows: int = 0) -> Array:
-        """A state for so many rows. From the network's first call on they have the addresses that
-        it needs, in the case of compiled code for so many rows.
-        """
+    def _new_state(self, rows: int) -> Array:
         state = self._plan.state(rows, self.dtype, mean_reduction=self.reduction == "mean")
         state[LOSS_OF_ROWS] = self._boundary.loss_of_rows
-        if self._is_linked or linked_rows:
-            link(state, self._plan.specs, self.dtype, linked_rows)
+        return state
+
+    def _linked_state(self, rows: int, largest: int | None = None) -> Array:
+        """A state of its own, for whoever calls the engine with it: it has all the addresses that
+        batches of up to `largest` rows need, if that is more than there is room for.
+        """
+        state = self._new_state(rows)
+        link(state, self._plan.specs, self.dtype, rows if largest is None else largest)
         return state
 
     def __reduce__(self) -> Any:
@@ -356,14 +358,13 @@ class MLP(UpdateSettings, LastBatch):
         return POOL.run(self._engine, arguments, self._pace)
 
     def _first_call(self, *arguments: Any) -> float:
-        """The engine's first call, which compiles or loads it; later ones go to it directly.
+        """The first call with a state: compiles or loads what it needs, and the engine, to which
+        later ones go directly.
 
         It is called without a look at its arrays: they are the network's own, or have passed
         the boundary.
         """
-        for state in (self._state, arguments[0]):
-            link(state, self._plan.specs, self.dtype)
-        self._is_linked = True
+        link(self._state, self._plan.specs, self.dtype, self._capacity)
         self._engine = direct(engine.run, *arguments)
         return self._engine(*arguments)
 

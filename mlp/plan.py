@@ -64,7 +64,7 @@ FORWARD_LOOP, BACKWARD_LOOP, TAKES_SETTING, READS = range(16, 20)
 """Of batchnorm and activations the addresses of the compiled loops; and of activations whether
 these take a setting, and what backward reads besides dy."""
 
-NOTHING, INPUT, OUTPUT_ITSELF = range(3)
+READS_NOTHING, READS_X, READS_Y = range(3)
 
 # Kinds of op.
 AFFINE, BATCHNORM, ACTIVATION = range(3)
