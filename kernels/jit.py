@@ -18,6 +18,8 @@ OPTIONS = {
     "error_model": "numpy",
     # Kernels touch no Python object, so callers' threads may run beside each other.
     "nogil": True,
+    # Said of each function, since one that does not would have it from its first caller.
+    "forceinline": False,
 }
 
 
@@ -45,7 +47,11 @@ def jit_inlined(function):
 
 
 def jit_merged(function):
-    """Like `jit`, and its machine code, not its lines, becomes part of what calls it."""
+    """Like `jit_inlined`, but it is the compiled code that becomes the caller's, not the lines.
+
+    For those of some length that are called from several places: Numba goes through their lines
+    once instead of once for each place, and for each level of inlined functions above it.
+    """
     return compiled(function, OPTIONS | {"forceinline": True})
 
 
