@@ -15,7 +15,7 @@ import numpy as np
 
 from kernels.address import call
 from kernels.dots import DOT_COLUMNS, dots
-from kernels.jit import jit, jit_inlined, jit_merged
+from kernels.jit import jit, jit_inlined
 from kernels.share import ALONE, share
 from kernels.simd import (
     HAS_MASKS,
@@ -113,7 +113,7 @@ def strides(array):
     return array.strides[0] // array.itemsize, array.strides[1] // array.itemsize
 
 
-@jit_merged
+@jit_inlined
 def multiply(a, a_strides, b, b_strides, c, k, bias, mode, ends, team, product):
     """c = max(floor, keep·before + scale·A·B), where A[i, p] = a[i·a_row + p·a_step] and
     B[p, j] = b[p·b_step + j·b_column] of the flat a and b.

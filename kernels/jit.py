@@ -18,8 +18,6 @@ OPTIONS = {
     "error_model": "numpy",
     # Kernels touch no Python object, so callers' threads may run beside each other.
     "nogil": True,
-    # Said of each function, since one that does not would have it from its first caller.
-    "forceinline": False,
 }
 
 
@@ -46,15 +44,6 @@ def jit_inlined(function):
     return compiled(function, OPTIONS | {"inline": "always"})
 
 
-def jit_merged(function):
-    """Like `jit_inlined`, but it is the compiled code that becomes the caller's, not the lines.
-
-    For those of some length that are called from several places: Numba goes through their lines
-    once instead of once for each place, and for each level of inlined functions above it.
-    """
-    return compiled(function, OPTIONS | {"forceinline": True})
-
-
 def jit_as_written(function):
     """Like `jit`, but every operation is done in the order in which it stands.
 
@@ -78,7 +67,7 @@ def direct(function: Any, *examples: Any) -> Any:
 
 
 def compiled_for(function: Any, *examples: Any) -> Any:
-    """What Numba knows of `function` compiled for arguments of the examples' types."""
+    """What Numba knows of `function`, compiled for arguments of the examples' types."""
     kinds = tuple(numba.typeof(example) for example in examples)
     function.compile(kinds)
     return function.overloads[kinds]
