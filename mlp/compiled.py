@@ -2,6 +2,8 @@
 
 Both take the network as `params`, a pair of arrays, so one compilation serves every network of
 a dtype. They check shapes, never allocate, and touch no Python object.
+
+`params` holds addresses of compiled loops: it is good in the process that made it and in its forks.
 """
 
 from typing import TYPE_CHECKING, Any
