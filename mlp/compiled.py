@@ -2,6 +2,9 @@
 
 Both take the network as `params`, a pair of arrays, so one compilation serves every network of
 a dtype. They check shapes, never allocate, and touch no Python object.
+
+`params` holds addresses of compiled loops: it is good in the process that made it and in its forks,
+and refused in others.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -11,6 +14,7 @@ from numba import types
 from numba.core.errors import TypingError
 from numba.extending import overload
 
+from kernels.address import process
 from kernels.jit import jit as compiled
 from kernels.share import ALONE
 from kernels.simd import scratch
@@ -30,6 +34,7 @@ from mlp.plan import (
     LOSS_OF_ROWS,
     MEAN_REDUCTION,
     N_OPS,
+    PROCESS,
     REFUSED,
     SOFTMAX_LABELS,
     SQUARES,
@@ -62,7 +67,7 @@ def jit(net: "MLP") -> Compiled:
         raise ValueError(
             f"MLP.jit: the widest layer has {max(net._widths)} units, expected at most {widest}"
         )
-    return forward, (net._new_state(1), net._memory)
+    return forward, (net._linked_state(1, widest), net._memory)
 
 
 def jit_train_step(net: "MLP", max_rows: int) -> Compiled:
@@ -76,7 +81,7 @@ def jit_train_step(net: "MLP", max_rows: int) -> Compiled:
     wants a new forward, and gradients of before are forgotten, as by the network's own steps.
     """
     rows = whole("MLP.jit_train_step: max_rows", max_rows, low=1)
-    return train_step, (net._new_state(rows), net._memory)
+    return train_step, (net._linked_state(rows), net._memory)
 
 
 # ------------------------------------------------- dtypes and layouts, while the code compiles
@@ -151,6 +156,8 @@ def forward(params, x, out):
     ops = matrix(state, HEADER, head[N_OPS], COLUMNS)
     inputs, outputs = ops[0, WIDTH_IN], head[WIDTH_LAST]
     n = x.size // inputs
+    if head[PROCESS] != process():
+        raise ValueError("forward: params was made in another process, and is good only there")
     if x.shape[-1] != inputs or x.size != n * inputs:
         raise ValueError("forward: x has the wrong width, expected (N, inputs of the network)")
     if out.shape[-1] != outputs or out.size != n * outputs:
@@ -166,7 +173,7 @@ def forward(params, x, out):
             y_op = matrix(buffers, (r & 1) * half, rows, op[WIDTH_OUT])
             if r == ops.shape[0] - 1:
                 y_op = matrix(flat(out), start * outputs, rows, outputs)
-            apply(op, memory, memory, x_op, y_op, -np.inf, np.bool_(False), ALONE)
+            apply(head, op, memory, memory, x_op, y_op, -np.inf, np.bool_(False), ALONE)
             x_op = y_op
 
 
@@ -183,6 +190,8 @@ def train_step(params, x, y):
     x, y = checked_for_step(memory, x, y)
     head = vector(state, 0, HEADER)
     n = x.shape[0]
+    if head[PROCESS] != process():
+        raise ValueError("train_step: params was made in another process, and is good only there")
     if x.shape[1] != state[HEADER + WIDTH_IN]:
         raise ValueError("train_step: x has the wrong width, expected (N, inputs of the network)")
     if n > head[CAPACITY]:

@@ -9,8 +9,7 @@ import math
 
 import numpy as np
 
-from kernels import OPS, running_average_update
-from kernels.activation import activation_backward, activation_forward
+from kernels.address import call
 from kernels.affine import affine_bias_backward
 from kernels.gemm import (
     matmul_bias_floor,
@@ -36,6 +35,7 @@ from mlp.plan import (
     AFFINE,
     ARENA,
     BACKWARD,
+    BACKWARD_LOOP,
     BARRIER,
     BATCHNORM,
     CHECK,
@@ -47,42 +47,38 @@ from mlp.plan import (
     DX,
     FIRST,
     FORWARD,
+    FORWARD_LOOP,
     GUARD,
     HEADER,
     KEEP,
     KIND,
     LOSE,
-    MEAN,
     MISTAKES,
     N_OPS,
     N_PARAMETERS,
     PASSING,
     PASSING_SIZE,
+    PRODUCT,
+    READS,
+    READS_NOTHING,
+    READS_Y,
     REFUSED,
     RELU_FOLLOWS,
-    RSTD,
-    RUNNING_MEAN,
-    RUNNING_VAR,
     RUNS,
     SECOND,
     SETTING,
     SOFTMAX_LABELS,
     STEPS,
+    TAKES_SETTING,
     TOTAL,
     TRAINING,
     UPDATE,
-    VAR,
     WIDTH_IN,
     WIDTH_LAST,
     WIDTH_OUT,
     X,
     Y,
 )
-
-# The functions themselves, which are compiled as lines of the engine; the kernels around them,
-# which check, would be compiled one by one first.
-batchnorm_forward, batchnorm_backward = OPS["batchnorm"].jitted
-batchnorm_inference_forward, batchnorm_inference_backward = OPS["batchnorm_inference"].jitted
 
 
 @jit
@@ -161,7 +157,7 @@ def forward(head, ops, memory, arena, rows, command, team):
         if r > 0 and is_fused(ops[r - 1], command):
             op, floor = ops[r - 1], 0.0
         y = matrix(arena, ops[r, Y], rows.shape[0], op[WIDTH_OUT])
-        apply(op, memory, arena, x, y, floor, training, team)
+        apply(head, op, memory, arena, x, y, floor, training, team)
         meet(head, BARRIER, team[1])
         x = y
 
@@ -173,39 +169,25 @@ def is_fused(op, command):
 
 
 @jit_inlined
-def apply(op, memory, arena, x, y, floor, training, team):
+def apply(head, op, memory, arena, x, y, floor, training, team):
     """One op; only batchnorm in training writes to the arena, its statistics.
 
     An affine map's results below `floor` are raised to it.
     """
     if op[KIND] == AFFINE:
         w = matrix(memory, op[FIRST], op[WIDTH_IN], op[WIDTH_OUT])
-        matmul_bias_floor(x, w, vector(memory, op[SECOND], op[WIDTH_OUT]), floor, y, team)
+        b = vector(memory, op[SECOND], op[WIDTH_OUT])
+        matmul_bias_floor(x, w, b, floor, y, team, head[PRODUCT])
     elif op[KIND] == BATCHNORM:
         if team[0] == 0:
-            batchnorm_op_forward(op, memory, arena, x, y, training)
+            call(op[FORWARD_LOOP], op, memory, arena, x, y, training)
     elif op[KIND] == ACTIVATION:
         first, end = share(x.size, LINE_ENTRIES, team)
         x_part, y_part = vector(flat(x), first, end - first), vector(flat(y), first, end - first)
-        activation_forward(op[CODE], memory[op[SETTING]], x_part, y_part)
-
-
-@jit
-def batchnorm_op_forward(op, memory, arena, x, y, training):
-    m = op[WIDTH_OUT]
-    gamma, beta = vector(memory, op[FIRST], m), vector(memory, op[SECOND], m)
-    running_mean = vector(memory, op[RUNNING_MEAN], m)
-    running_var = vector(memory, op[RUNNING_VAR], m)
-    eps, alpha = memory[op[SETTING]], memory[op[SETTING] + 1]
-    if training:
-        mean, var = vector(arena, op[MEAN], m), vector(arena, op[VAR], m)
-        rstd = vector(arena, op[RSTD], m)
-        batchnorm_forward(x, gamma, beta, eps, y, mean, var, rstd)
-        if x.shape[0] > 0:
-            running_average_update(running_mean, mean, alpha, running_mean)
-            running_average_update(running_var, var, alpha, running_var)
-    else:
-        batchnorm_inference_forward(x, gamma, beta, running_mean, running_var, eps, y)
+        if op[TAKES_SETTING]:
+            call(op[FORWARD_LOOP], x_part, np.float64(memory[op[SETTING]]), y_part)
+        else:
+            call(op[FORWARD_LOOP], x_part, y_part)
 
 
 # ------------------------------------------------------------------------------ backward
@@ -252,19 +234,29 @@ def backward(head, ops, memory, arena, rows, command, learns, corrections, team)
             affine_op_backward(head, op, memory, dy, x, dx, needs_dx, learns, corrections, team)
         elif op[KIND] == BATCHNORM:
             if team[0] == 0:
-                batchnorm_op_backward(head, op, memory, arena, dy, x, dx)
+                call(op[BACKWARD_LOOP], head, op, memory, arena, dy, x, dx)
                 if learns:
                     update(head, memory, op[FIRST], 2 * op[WIDTH_OUT], 1.0, corrections, ALONE)
         elif op[KIND] == ACTIVATION:
-            first, end = share(dy.size, LINE_ENTRIES, team)
-            size = end - first
-            activation_backward(
-                op[CODE], memory[op[SETTING]], vector(flat(dy), first, size),
-                vector(flat(x), first, size), vector(arena, op[Y] + first, size),
-                vector(flat(dx), first, size),
-            )  # fmt: skip
+            activation_backward(op, memory, arena, dy, x, dx, team)
         meet(head, BARRIER, team[1])
         dy = dx
+
+
+@jit_inlined
+def activation_backward(op, memory, arena, dy, x, dx, team):
+    """dx = dy·φ'(x), by whichever of x and y the derivative is made from."""
+    first, end = share(dy.size, LINE_ENTRIES, team)
+    size, loop, saved = end - first, op[BACKWARD_LOOP], vector(flat(x), first, end - first)
+    dy, dx = vector(flat(dy), first, size), vector(flat(dx), first, size)
+    if op[READS] == READS_Y:
+        saved = vector(arena, op[Y] + first, size)
+    if op[READS] == READS_NOTHING:
+        call(loop, dy, dx)
+    elif op[TAKES_SETTING]:
+        call(loop, dy, saved, np.float64(memory[op[SETTING]]), dx)
+    else:
+        call(loop, dy, saved, dx)
 
 
 @jit_inlined
@@ -275,7 +267,7 @@ def affine_op_backward(head, op, memory, dy, x, dx, needs_dx, learns, correction
     gradients = head[N_PARAMETERS]  # what lies between a parameter and its gradient
     k, m = op[WIDTH_IN], op[WIDTH_OUT]
     if needs_dx:
-        matmul_transpose_b(dy, matrix(memory, op[FIRST], k, m), dx, team)
+        matmul_transpose_b(dy, matrix(memory, op[FIRST], k, m), dx, team, head[PRODUCT])
     affine_bias_backward(dy, vector(memory, gradients + op[SECOND], m), team)
     place, mode, keep, scale = gradients + op[FIRST], SET, 1.0, 1.0
     first, count = op[FIRST], (k + 1) * m  # of what is still to be updated
@@ -283,22 +275,8 @@ def affine_op_backward(head, op, memory, dy, x, dx, needs_dx, learns, correction
         place, mode, (keep, scale) = op[FIRST], ADD, descent(head, memory)
         first, count = op[SECOND], m
         meet(head, BARRIER, team[1])  # nobody reads w any more
-    matmul_transpose_a_onto(x, dy, mode, keep, scale, matrix(memory, place, k, m), team)
+    target = matrix(memory, place, k, m)
+    matmul_transpose_a_onto(x, dy, mode, keep, scale, target, team, head[PRODUCT])
     if learns:
         meet(head, BARRIER, team[1])
         update(head, memory, first, count, 1.0, corrections, team)
-
-
-@jit
-def batchnorm_op_backward(head, op, memory, arena, dy, x, dx):
-    m, gradients = op[WIDTH_OUT], head[N_PARAMETERS]
-    gamma = vector(memory, op[FIRST], m)
-    dgamma = vector(memory, gradients + op[FIRST], m)
-    dbeta = vector(memory, gradients + op[SECOND], m)
-    if head[TRAINING] != 0:
-        mean, rstd = vector(arena, op[MEAN], m), vector(arena, op[RSTD], m)
-        batchnorm_backward(dy, x, gamma, mean, rstd, dx, dgamma, dbeta)
-    else:
-        mean, var = vector(memory, op[RUNNING_MEAN], m), vector(memory, op[RUNNING_VAR], m)
-        eps = memory[op[SETTING]]
-        batchnorm_inference_backward(dy, x, gamma, mean, var, eps, dx, dgamma, dbeta)

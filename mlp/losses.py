@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kernels import OPS
+from kernels.address import call
 from kernels.arrays import first_out_of_range
 from kernels.jit import jit, jit_inlined
 from kernels.share import meet, share
@@ -12,6 +12,8 @@ from mlp.plan import (
     D_LOSSES,
     D_OUTPUT,
     LABELS,
+    LOSS_BACKWARD,
+    LOSS_FORWARD,
     LOSSES,
     MEAN_REDUCTION,
     OUTPUT,
@@ -19,14 +21,9 @@ from mlp.plan import (
     SOFTMAX,
     SOFTMAX_LABELS,
     SOFTMAX_SOFT,
+    SQUARES,
     WIDTH_LAST,
 )
-
-# The functions themselves, which are compiled as lines of the engine; the kernels around them,
-# which check, would be compiled one by one first.
-labels_forward, labels_backward = OPS["softmax_cross_entropy"].jitted
-soft_forward, soft_backward = OPS["softmax_cross_entropy_soft"].jitted
-mse_forward, mse_backward = OPS["mse"].jitted
 
 
 @jit_inlined
@@ -70,16 +67,16 @@ def loss(head, arena, n, y, start, kind, team):
         dlosses[i] = weight
     if kind == SOFTMAX_LABELS:
         labels = vector(y, start + first, count)
-        labels_forward(z, labels, losses, p)
-        labels_backward(dlosses, p, labels, dz)
+        call(head[LOSS_FORWARD + SOFTMAX_LABELS], z, labels, losses, p)
+        call(head[LOSS_BACKWARD + SOFTMAX_LABELS], dlosses, p, labels, dz)
     else:
         targets = matrix(floats(y, 0, arena), start * m + at, count, m)
         if kind == SOFTMAX_SOFT:
-            soft_forward(z, targets, losses, p)
-            soft_backward(dlosses, p, targets, dz)
+            call(head[LOSS_FORWARD + SOFTMAX_SOFT], z, targets, losses, p)
+            call(head[LOSS_BACKWARD + SOFTMAX_SOFT], dlosses, p, targets, dz)
         else:
-            mse_forward(z, targets, losses)
-            mse_backward(dlosses, z, targets, dz)
+            call(head[LOSS_FORWARD + SQUARES], z, targets, losses)
+            call(head[LOSS_BACKWARD + SQUARES], dlosses, z, targets, dz)
     meet(head, BARRIER, team[1])
     total = 0.0
     for i in range(n):

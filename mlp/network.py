@@ -19,6 +19,7 @@ from mlp.inference import evaluate, predict, predict_proba
 from mlp.initializers import as_weight_init
 from mlp.last_batch import LastBatch
 from mlp.layers import GRADIENTS, Array, BatchNorm, Linear, checked_floats
+from mlp.link import link
 from mlp.optimizers import Optimizer, as_optimizer
 from mlp.plan import (
     ACTIVATION,
@@ -151,7 +152,6 @@ class MLP(UpdateSettings, LastBatch):
         self._boundary = Boundary(
             self._widths[0], self._widths[-1], self.dtype, self.criterion.name
         )
-        self._engine: Callable[..., float] = self._first_call
         self._training = True
         self._prepared: tuple[int, ...] | None = None  # shape of x, where the last was a step
         self._activations_of: int | None = None  # the update after which forward left them
@@ -214,6 +214,7 @@ class MLP(UpdateSettings, LastBatch):
         state = self._new_state(rows)
         state[TRAINING] = self._training
         self._state, self._capacity = state, rows
+        self._engine: Callable[..., float] = self._first_call
         self._table, self._arena = rows_of(state), arena_of(state, self.dtype)
         self._rows: int | None = None  # of the last forward
         self._prepared = None
@@ -222,6 +223,14 @@ class MLP(UpdateSettings, LastBatch):
     def _new_state(self, rows: int) -> Array:
         state = self._plan.state(rows, self.dtype, mean_reduction=self.reduction == "mean")
         state[LOSS_OF_ROWS] = self._boundary.loss_of_rows
+        return state
+
+    def _linked_state(self, rows: int, largest: int | None = None) -> Array:
+        """A state of its own, for whoever calls the engine with it: it has all the addresses that
+        batches of up to `largest` rows need, if that is more than there is room for.
+        """
+        state = self._new_state(rows)
+        link(state, self._plan.specs, self.dtype, rows if largest is None else largest)
         return state
 
     def __reduce__(self) -> Any:
@@ -362,11 +371,13 @@ class MLP(UpdateSettings, LastBatch):
         return POOL.run(self._engine, arguments, self._pace)
 
     def _first_call(self, *arguments: Any) -> float:
-        """The engine's first call, which compiles or loads it; later ones go to it directly.
+        """The first call with a state: compiles or loads what it needs, and the engine, to which
+        later ones go directly.
 
         It is called without a look at its arrays: they are the network's own, or have passed
         the boundary.
         """
+        link(self._state, self._plan.specs, self.dtype, self._capacity)
         self._engine = direct(engine.run, *arguments)
         return self._engine(*arguments)
 

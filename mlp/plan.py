@@ -20,7 +20,7 @@ import numpy as np
 from kernels.activation import RELU
 from kernels.share import BARRIER_WORDS
 
-HEADER, COLUMNS = 32 + BARRIER_WORDS, 16
+HEADER, COLUMNS = 40 + BARRIER_WORDS, 20
 """Entries of the header, and of each op's row."""
 
 # Entries of the header: what the plan fixes,
@@ -34,7 +34,13 @@ TRAINING, MISTAKES, STEPS, TOTAL, RUNS, REFUSES = range(19, 25)
 LABELS = 25
 """Where in the state the classes of a call are copied to that are to be checked."""
 
-BARRIER = 32
+# Addresses, good in this process (`link.py`): of the losses, by kind, of the update, and of the
+# matrix product.
+LOSS_FORWARD, LOSS_BACKWARD, UPDATE_LOOP, PRODUCT = 26, 29, 32, 33
+PROCESS = 34
+"""The process that they are good in (`kernels/address.py`)."""
+
+BARRIER = 40
 """Entries from here on are for the threads of one call to meet (`kernels/share.py`)."""
 
 # What a command asks for: any sum of these.
@@ -59,6 +65,12 @@ REFUSED = -math.inf
 # CODE is an activation's number; of an affine map it says whether relu follows at once.
 KIND, CODE, WIDTH_IN, WIDTH_OUT, X, Y, DX, DY = range(8)
 FIRST, SECOND, MEAN, VAR, RSTD, RUNNING_MEAN, RUNNING_VAR, SETTING = range(8, 16)
+
+FORWARD_LOOP, BACKWARD_LOOP, TAKES_SETTING, READS = range(16, 20)
+"""Of batchnorm and activations the addresses of the compiled loops; and of activations whether
+these take a setting, and what backward reads besides dy."""
+
+READS_NOTHING, READS_X, READS_Y = range(3)
 
 # Kinds of op.
 AFFINE, BATCHNORM, ACTIVATION = range(3)
