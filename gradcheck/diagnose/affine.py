@@ -177,10 +177,10 @@ def wrong_weights(evidence: Evidence, i: int) -> Iterator[Cause]:
 
 def weights_of_backward(evidence: Evidence, found: Affine) -> Array | None:
     """The M for which dx = dz·M for every dy; None if there is none."""
-    slope = 1.0 if found.slope is None else found.slope
-    rows, columns = evidence.outputs[0].shape[0], evidence.inputs[found.w].shape[1]
-    if evidence.outputs[0].shape != (rows, columns) or found.slope is None:
+    slope = found.slope
+    if slope is None:
         return None
+    rows, columns = slope.shape
     deltas, gradients = [evidence.cotangents[0] * slope], [evidence.analytic[found.x]]
     while rows * len(deltas) < columns + 2:
         if len(deltas) > DRAWS + columns:

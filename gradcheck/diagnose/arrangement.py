@@ -14,6 +14,10 @@ from gradcheck.verdict import Cause
 Array = np.ndarray
 
 
+NEAR = 10.0
+"""Times the certainty: a gradient that is right to so many digits is not in disorder."""
+
+
 def is_right(evidence: Evidence, i: int, rearranged: Array) -> bool:
     """Whether the gradient, rearranged, is the right one wherever that is known."""
     known = evidence.measured(i)
@@ -21,6 +25,9 @@ def is_right(evidence: Evidence, i: int, rearranged: Array) -> bool:
         return False
     numeric = evidence.numeric[i][known]
     if known.size > 1 and known.sum() < 2:
+        return False
+    analytic = analytic_of(evidence, i)
+    if analytic is not None and close(analytic[known], numeric, NEAR * certainty(evidence, i)):
         return False
     return close(rearranged[known], numeric, certainty(evidence, i)) and bool(numeric.any())
 
@@ -79,7 +86,8 @@ def permuted(evidence: Evidence, i: int) -> Iterator[Cause]:
             yield cause("permuted", detail=detail)
             return
     known = evidence.measured(i)
-    if known.all() and np.isfinite(analytic).all():
+    near = NEAR * certainty(evidence, i)
+    if known.all() and not close(analytic, evidence.numeric[i], near):
         numeric = np.sort(evidence.numeric[i], axis=None)
         if close(np.sort(analytic, axis=None), numeric, certainty(evidence, i)):
             yield cause("permuted", 0.95, detail="in another order")

@@ -32,6 +32,9 @@ NUMBERS = 4_000_000
 SECONDS = 0.5
 """Longer than this no single experiment takes."""
 
+ALLOWANCE = 0.06
+"""Seconds for one Jacobian; of a forward that costs more, fewer entries are moved."""
+
 POINTS = 3
 """Fresh points at which what was seen at the first one is looked at again."""
 
@@ -90,7 +93,7 @@ def jacobian_at(evidence: Evidence, i: int, inputs: list[Any]) -> Jacobian | Non
     if outputs is None or not inputs[i].size:
         return None
     centre = flat(outputs)
-    entries = chosen_entries(evidence, i, max(1, NUMBERS // max(centre.size, 1)))
+    entries = chosen_entries(evidence, i, affordable(evidence, inputs, centre.size))
     x = inputs[i]
     h = STEPS.get(x.dtype, STEPS[np.dtype(np.float64)]) * (float(abs(x).max()) or 1.0)
     eps = float(np.finfo(x.dtype).eps)
@@ -107,13 +110,21 @@ def jacobian_at(evidence: Evidence, i: int, inputs: list[Any]) -> Jacobian | Non
     return Jacobian(entries, slopes, reached, len(entries) == x.size)
 
 
+def affordable(evidence: Evidence, inputs: list[Any], outputs: int) -> int:
+    """How many entries can be moved in the time and the memory there is."""
+    began = time.perf_counter()
+    evidence.outputs_at(inputs)
+    calls = ALLOWANCE / max(time.perf_counter() - began, 1e-6)
+    return int(max(8, min(calls / 2, NUMBERS // max(outputs, 1), ENTRIES)))
+
+
 def chosen_entries(evidence: Evidence, i: int, most: int) -> Array:
     """All entries of a small input, of a large one those that were measured."""
     size = evidence.inputs[i].size
-    most = min(most, ENTRIES)
     if size <= most:
         return np.arange(size)
-    return np.flatnonzero(evidence.measured(i).ravel())[:most]
+    measured = np.flatnonzero(evidence.measured(i).ravel())
+    return measured if len(measured) <= most else measured[:: len(measured) // most + 1]
 
 
 def moved_outputs(
@@ -145,7 +156,8 @@ class Elsewhere:
 def fresh_points(evidence: Evidence, i: int) -> list[Elsewhere]:
     """Inputs whose entries are permuted and stretched, other cotangents."""
     def experiment() -> list[Elsewhere]:
-        drawn = (fresh_point(evidence, i) for _ in range(POINTS))
+        count = POINTS if evidence.inputs[i].size <= ENTRIES else 1
+        drawn = (fresh_point(evidence, i) for _ in range(count))
         return [point for point in drawn if point is not None]
 
     return remembered(evidence, f"fresh points {i}", experiment)

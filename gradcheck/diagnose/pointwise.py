@@ -146,6 +146,14 @@ def derivative_missing(evidence: Evidence, i: int) -> Iterator[Cause]:
             yield cause("activation-derivative-missing", name=evidence.names[i])
 
 
+def is_in_place(found: Jacobian | None) -> bool:
+    """Whether output k depends on entry k alone."""
+    if found is None:
+        return False
+    places = np.argwhere(found.reached)
+    return bool((found.entries[places[:, 0]] == places[:, 1]).all())
+
+
 def other_factor(found: Samples, values: Array, tolerance: float) -> str:
     """The name of another input that the values are a function of, if any."""
     for fit in fits(values, np.ones(len(values)), tolerance, found.others):
@@ -157,6 +165,8 @@ def derivative_at_output(evidence: Evidence, i: int) -> Iterator[Cause]:
     """a = dy·φ'(y)."""
     found, x = samples(evidence, i), evidence.inputs[i]
     if found is None or len(evidence.outputs) > 1 or evidence.outputs[0].shape != x.shape:
+        return
+    if not is_in_place(jacobian(evidence, i)):
         return
     inputs = [*evidence.inputs[:i], np.asarray(evidence.outputs[0], x.dtype), *evidence.inputs[i + 1 :]]
     slopes = evidence.slope(i, np.ones(x.shape), inputs)
@@ -191,8 +201,7 @@ def product_term_missing(evidence: Evidence, i: int) -> Iterator[Cause]:
     with np.errstate(all="ignore"):
         factors = {
             "x": 1 / x, "x²": 2 / x, "x³": 3 / x, "1/x": -1 / x, "1/x²": -2 / x, "√x": 0.5 / x,
-            "exp(x)": np.ones(x.shape), "exp(−x)": -np.ones(x.shape), "sin(x)": 1 / np.tan(x),
-            "cos(x)": -np.tan(x), "log(x)": 1 / (x * np.log(x)),
+            "sin(x)": 1 / np.tan(x), "cos(x)": -np.tan(x), "log(x)": 1 / (x * np.log(x)),
         }  # fmt: skip
         for u, factor in factors.items():
             term = y * factor
@@ -248,14 +257,19 @@ def chain_factor(evidence: Evidence, i: int) -> Iterator[Cause]:
     variables = {"x": found.x, "y": found.y, **found.others}
     with np.errstate(all="ignore"):
         missing, extra = found.numeric / found.analytic, found.analytic / found.numeric
-        for fit in shortest(fits(missing, found.analytic, near, variables)):
+        for fit in shortest(smooth(fits(missing, found.analytic, near, variables))):
             yield cause("chain-rule-factor-missing", factor=fit.formula, what="is missing")
-        for fit in shortest(fits(extra, found.numeric, near, variables)):
+        for fit in shortest(smooth(fits(extra, found.numeric, near, variables))):
             yield cause("chain-rule-factor-missing", 0.97, factor=fit.formula, what="is too much")
         if found.is_same(found.dy * found.slope**2, near):
             yield cause("chain-rule-factor-missing", factor="φ'(x)", what="is there twice")
         if found.is_same(found.dy / found.slope, near):
             yield cause("wrong-function-derivative", given="dy/φ'(x)", right="dy·φ'(x)")
+
+
+def smooth(found: Iterator[Fit]) -> Iterator[Fit]:
+    """Those that are not constant in pieces, which are regions rather than factors."""
+    return (fit for fit in found if len(np.unique(fit.atom)) > 3)
 
 
 def shortest(found: Iterator[Fit]) -> list[Fit]:

@@ -50,14 +50,19 @@ def loses(evidence: Evidence, i: int, analytic: Array, dtype: str, nudge: float)
     if float(np.finfo(evidence.analytic[i].dtype).eps) > nudge:
         return False
     moved = [a * (1 + nudge) if is_floating(a) else a for a in evidence.inputs]
-    cotangents = evidence.cotangents
-    if not evidence.is_fixed:
-        cotangents = [c * (1 + nudge) for c in cotangents]
-    gradients = evidence.gradients_at(cotangents, moved)
-    if gradients is None or gradients[i] is None or gradients[i].shape != analytic.shape:
-        return False
+    nudged = evidence.cotangents if evidence.is_fixed else [
+        c * (1 + nudge) for c in evidence.cotangents
+    ]  # fmt: skip
     counted = analytic != 0
-    return bool(counted.any() and np.mean((gradients[i] == analytic)[counted]) > KEPT)
+    for cotangents, inputs in (
+        (nudged, moved), (nudged, evidence.inputs), (evidence.cotangents, moved),
+    ):  # fmt: skip
+        gradients = evidence.gradients_at(cotangents, inputs)
+        if gradients is None or gradients[i] is None or gradients[i].shape != analytic.shape:
+            return False
+        if counted.any() and np.mean((gradients[i] == analytic)[counted]) > KEPT:
+            return True
+    return False
 
 
 def stops(evidence: Evidence, i: int) -> Iterator[Cause]:

@@ -22,6 +22,10 @@ SURE = {np.dtype(np.float64): 1e-8, np.dtype(np.float32): 2e-3}
 """Relative to the largest entry: what is off by more is wrong, at fresh points."""
 
 
+TELLING = 30.0
+"""Times `SURE`: entries that are smaller could be wrong and not be seen to be."""
+
+
 @dataclass(frozen=True)
 class Places:
     """Entries: value of x, whether the gradient is wrong, what it is and should be."""
@@ -51,8 +55,10 @@ def places(evidence: Evidence, i: int, wrong: Array) -> Places:
     for point in fresh_points(evidence, i):
         off = ~(abs(point.analytic - point.numeric) <= sure * abs(point.numeric).max(initial=0))
         parts.append((point.inputs[i].ravel()[point.entries], off, point.analytic, point.numeric))
-    joined = [np.concatenate([np.asarray(p[k]) for p in parts]) for k in range(4)]
-    return Places(*joined)
+    x, off, found, right = (np.concatenate([np.asarray(p[k]) for p in parts]) for k in range(4))
+    size = np.fmax(abs(found), abs(right))
+    telling = off | (size > TELLING * sure * size.max(initial=0))
+    return Places(x[telling], off[telling], found[telling], right[telling])
 
 
 def by_value(evidence: Evidence, i: int) -> Iterator[Cause]:
