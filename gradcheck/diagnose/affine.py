@@ -14,6 +14,7 @@ from gradcheck.arrays import flat, is_floating
 from gradcheck.diagnose.causes import cause
 from gradcheck.diagnose.evidence import Evidence
 from gradcheck.diagnose.experiments import (
+    agreement,
     analytic_of,
     certainty,
     close,
@@ -114,17 +115,17 @@ def derivative_missing(evidence: Evidence, i: int) -> Iterator[Cause]:
         return
     dy = evidence.cotangents[0]
     for candidate in gradients_of(evidence, found, i, dy):
-        match = evidence.explains(i, candidate)
+        match = agreement(evidence, i, candidate)
         name = evidence.names[i]
         detail = f"d{name} is formed from dy where dz = dy·φ'(z), z = x·w + b, belongs"
         yield cause("activation-derivative-missing", match, name=name, detail=detail)
     at_output = slope_at_output(evidence, found)
     if at_output is not None:
         for candidate in gradients_of(evidence, found, i, dy * at_output):
-            match = evidence.explains(i, candidate)
+            match = agreement(evidence, i, candidate)
             yield cause("activation-derivative-at-output", match, name=evidence.names[i])
     for candidate in gradients_of(evidence, found, i, dy * found.slope**2):
-        match = evidence.explains(i, candidate)
+        match = agreement(evidence, i, candidate)
         yield cause("chain-rule-factor-missing", match, factor="φ'(z)", what="is there twice")
 
 
@@ -236,7 +237,7 @@ def updated_weights(evidence: Evidence, i: int) -> Iterator[Cause]:
     rate = float((residual * change).sum()) / norm if norm else 0.0
     if not rate or not np.isfinite(rate):
         return
-    match = evidence.explains(i, right + rate * change)
+    match = agreement(evidence, i, right + rate * change)
     detail = f"{evidence.names[found.w]} had been updated already, by {-rate:.3g} times its gradient"
     yield cause("wrong-weights", match, detail=detail, x=evidence.names[i], w=evidence.names[found.w])
 
@@ -256,7 +257,7 @@ def wrong_product(evidence: Evidence, i: int) -> Iterator[Cause]:
                 continue
             candidate = a @ b
             if candidate.shape == shape:
-                match = evidence.explains(i, candidate)
+                match = agreement(evidence, i, candidate)
                 yield cause("wrong-product", match, given=f"{left}·{right}", right="xᵀ·dz")
 
 
@@ -274,7 +275,7 @@ def self_product(evidence: Evidence, i: int) -> Iterator[Cause]:
         for text in candidates:
             weight = dy.T if "dyT" in text else dy
             candidate = weight @ x if text.endswith("x") else x @ weight
-            match = evidence.explains(i, candidate)
+            match = agreement(evidence, i, candidate)
             yield cause("path-missing", match, name=evidence.names[i])
 
 

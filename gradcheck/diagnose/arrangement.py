@@ -8,7 +8,7 @@ import numpy as np
 from gradcheck.arrays import flat
 from gradcheck.diagnose.causes import cause
 from gradcheck.diagnose.evidence import Evidence
-from gradcheck.diagnose.experiments import analytic_of, certainty, close, jacobian
+from gradcheck.diagnose.experiments import agreement, analytic_of, certainty, close, jacobian
 from gradcheck.verdict import Cause
 
 Array = np.ndarray
@@ -144,7 +144,7 @@ def jacobian_not_transposed(evidence: Evidence, i: int) -> Iterator[Cause]:
     if found.slopes.shape[0] != found.slopes.shape[1]:
         return
     candidate = (flat(evidence.cotangents) @ found.slopes).reshape(analytic.shape)
-    yield cause("jacobian-not-transposed", evidence.explains(i, candidate))
+    yield cause("jacobian-not-transposed", agreement(evidence, i, candidate))
 
 
 def jacobian_diagonal(evidence: Evidence, i: int) -> Iterator[Cause]:
@@ -157,7 +157,7 @@ def jacobian_diagonal(evidence: Evidence, i: int) -> Iterator[Cause]:
         return
     candidate = np.zeros(analytic.size)
     candidate[found.entries] = dy[found.entries] * found.slopes[places, found.entries]
-    match = evidence.explains(i, candidate.reshape(analytic.shape))
+    match = agreement(evidence, i, candidate.reshape(analytic.shape))
     yield cause("jacobian-diagonal-only", match, name=evidence.names[i])
 
 

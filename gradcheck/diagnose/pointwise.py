@@ -14,6 +14,7 @@ from gradcheck.diagnose.causes import cause
 from gradcheck.diagnose.evidence import Evidence
 from gradcheck.diagnose.experiments import (
     Jacobian,
+    agreement,
     analytic_of,
     certainty,
     close,
@@ -171,7 +172,7 @@ def derivative_at_output(evidence: Evidence, i: int) -> Iterator[Cause]:
     inputs = [*evidence.inputs[:i], np.asarray(evidence.outputs[0], x.dtype), *evidence.inputs[i + 1 :]]
     slopes = evidence.slope(i, np.ones(x.shape), inputs)
     if slopes is not None:
-        match = evidence.explains(i, evidence.cotangents[0] * slopes[0])
+        match = agreement(evidence, i, evidence.cotangents[0] * slopes[0])
         yield cause("activation-derivative-at-output", match, name=evidence.names[i])
 
 
@@ -229,7 +230,7 @@ def path_missing(evidence: Evidence, i: int) -> Iterator[Cause]:
     found = samples(evidence, i)
     if not dys or (found is not None and is_multiple(found, certainty(evidence, i))):
         return
-    match = evidence.explains(i, np.where(known, evidence.numeric[i], 0.0) - dys[0])
+    match = agreement(evidence, i, np.where(known, evidence.numeric[i], 0.0) - dys[0])
     yield cause("path-missing", match, name=evidence.names[i])
 
 

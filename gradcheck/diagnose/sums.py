@@ -112,6 +112,8 @@ def terms_missing(evidence: Evidence, i: int) -> Iterator[Cause]:
     analytic, found = analytic_of(evidence, i), jacobian(evidence, i)
     if analytic is None or found is None or evidence.is_fixed:
         return
+    if (found.reached.sum(axis=1) <= 1).all() and len(evidence.outputs) == 1:
+        return  # nothing is summed
     if len(evidence.outputs) > 1:
         yield from output_missing(evidence, i, found)
     start = 0
