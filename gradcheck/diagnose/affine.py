@@ -19,6 +19,7 @@ from gradcheck.diagnose.experiments import (
     certainty,
     close,
     fresh_cotangents,
+    jacobian_at,
     remembered,
 )
 from gradcheck.verdict import Cause
@@ -27,6 +28,11 @@ Array = np.ndarray
 
 DRAWS = 6
 """Cotangents at most that the weights of backward are found from."""
+
+MOVED = 64
+"""Of inputs up to this size the gradient is measured with another input changed, too."""
+
+UNUSED = "count as zero"
 
 PROBES = 2
 """Directions of w along which the slope of φ is measured."""
@@ -73,15 +79,12 @@ def is_product(evidence: Evidence, x: int, w: int) -> bool:
     mixed = (inputs[x] @ mix).astype(inputs[x].dtype)
     undone = (inverse @ inputs[w]).astype(inputs[w].dtype)
     alone = evidence.outputs_at([mixed if k == x else a for k, a in enumerate(inputs)])
-    both = evidence.outputs_at(
-        [{x: mixed, w: undone}.get(k, a) for k, a in enumerate(inputs)]
-    )
-    if alone is None or both is None or alone[0].shape != evidence.outputs[0].shape:
+    both = evidence.outputs_at([{x: mixed, w: undone}.get(k, a) for k, a in enumerate(inputs)])
+    plain = evidence.outputs_at(inputs)
+    if alone is None or both is None or plain is None:
         return False
     near = 1e-9 if inputs[x].dtype == np.float64 else 1e-3
-    return close(flat(both), flat(evidence.outputs), near) and not close(
-        flat(alone), flat(evidence.outputs), 10 * near
-    )
+    return close(flat(both), flat(plain), near) and not close(flat(alone), flat(plain), 10 * near)
 
 
 def slope_inside(evidence: Evidence, x: int, w: int) -> Array | None:
@@ -173,7 +176,9 @@ def wrong_weights(evidence: Evidence, i: int) -> Iterator[Cause]:
     if close(used, scale * w.T, near):
         return  # scaled, or right
     x_name, w_name = evidence.names[i], evidence.names[found.w]
-    yield cause("wrong-weights", detail=what_weights(evidence, found, used, near), x=x_name, w=w_name)
+    detail = what_weights(evidence, found, used, near)
+    match = 0.9 if detail.endswith(UNUSED) else 1.0  # which is rather a sum without some terms
+    yield cause("wrong-weights", match, detail=detail, x=x_name, w=w_name)
 
 
 def weights_of_backward(evidence: Evidence, found: Affine) -> Array | None:
@@ -219,7 +224,7 @@ def what_weights(evidence: Evidence, found: Affine, used: Array, near: float) ->
                     return f"{evidence.names[k]}{text} was used"
     zero = (used == 0) | (abs(used) < 1e-9 * abs(right).max())
     if zero.any() and close(used, np.where(zero, 0.0, right), near):
-        return f"{int(zero.sum())} of {zero.size} weights count as zero"
+        return f"{int(zero.sum())} of {zero.size} weights {UNUSED}"
     return "whose values are others; an update before backward would do that"
 
 
@@ -258,7 +263,59 @@ def wrong_product(evidence: Evidence, i: int) -> Iterator[Cause]:
             candidate = a @ b
             if candidate.shape == shape:
                 match = agreement(evidence, i, candidate)
-                yield cause("wrong-product", match, given=f"{left}·{right}", right="xᵀ·dz")
+                first = evidence.names[found.x]
+                given = f"{left}·{right}".replace("x", first)
+                yield cause("wrong-product", match, given=given, right=f"{first}ᵀ·dz")
+                if left == "x" and right == "dz" and first.lower().startswith("w"):
+                    detail = f"{first} was not transposed: {first}·dy where {first}ᵀ·dy is right"
+                    yield cause("wrong-weights", match, detail=detail, x=evidence.names[i], w=first)
+
+
+def hidden_derivative_missing(evidence: Evidence, i: int) -> Iterator[Cause]:
+    """y = φ(x·u + b)·v: dh = dy·vᵀ takes the place of dz = dh·φ'(z); or z that of φ(z)."""
+    found = affine_of(evidence)
+    if found is None or found.slope is not None or evidence.outputs[0].ndim != 2:
+        return
+    x, u, dy = evidence.inputs[found.x], evidence.inputs[found.w], evidence.cotangents[0]
+    for k, v in enumerate(evidence.inputs):
+        if k in (found.x, found.w) or not is_floating(v) or v.shape != (u.shape[1], dy.shape[1]):
+            continue
+        name = evidence.names[i]
+        if i == k:
+            match = agreement(evidence, i, (x @ u).T @ dy)
+            yield cause("wrong-product", match, given="zᵀ·dy", right="φ(z)ᵀ·dy")
+        for weights in (v.T, v):
+            if weights.shape[0] == dy.shape[1]:
+                for candidate in gradients_of(evidence, found, i, dy @ weights):
+                    match = agreement(evidence, i, candidate)
+                    yield cause("activation-derivative-missing", match, name=name)
+
+
+def changed_input(evidence: Evidence, i: int) -> Iterator[Cause]:
+    """The gradient of another function: with another input reversed, or transposed."""
+    analytic = analytic_of(evidence, i)
+    if analytic is None or not 1 < analytic.size <= MOVED:
+        return
+    for j, other in enumerate(evidence.inputs):
+        if j == i or not is_floating(other) or other.ndim == 0 or other.size < 2:
+            continue
+        for detail, value in changes(other):
+            inputs = [value if k == j else a for k, a in enumerate(evidence.inputs)]
+            found = jacobian_at(evidence, i, inputs)
+            if found is None or not found.is_complete:
+                return
+            candidate = (found.slopes @ flat(evidence.cotangents)).reshape(analytic.shape)
+            match = agreement(evidence, i, candidate)
+            name = evidence.names[j]
+            yield cause("wrong-weights", match, detail=name + detail, x=evidence.names[i], w=name)
+
+
+def changes(value: Array) -> Iterator[tuple[str, Array]]:
+    for axis in range(value.ndim):
+        if value.shape[axis] > 1:
+            yield f" is reversed along axis {axis}", np.flip(value, axis)
+    if value.ndim == 2 and value.shape[0] == value.shape[1] > 1:
+        yield " is transposed", value.T
 
 
 def self_product(evidence: Evidence, i: int) -> Iterator[Cause]:
@@ -284,5 +341,7 @@ RECOGNISERS = (
     wrong_weights,
     updated_weights,
     wrong_product,
+    hidden_derivative_missing,
+    changed_input,
     self_product,
 )

@@ -130,7 +130,10 @@ def wrong_slots(evidence: Evidence, i: int) -> Iterator[Cause]:
         abs(dy[order][nearest] - entries) < abs(dy[order][nearest - 1] - entries),
         nearest, nearest - 1,
     )  # fmt: skip
-    if close(dy[order][taken], entries, 1e-9 if analytic.dtype == np.float64 else 1e-6):
+    used = taken[entries != 0]
+    if len(np.unique(used)) < len(used):
+        return
+    if close(dy[order][taken], entries, 1e-6):
         first, meant = int(order[taken[0]]), int(found.reached[0].argmax())
         detail = f"entries of dy from other places: its first is entry {first} of dy, not {meant}"
         yield cause("permuted", detail=detail)
@@ -143,8 +146,12 @@ def jacobian_not_transposed(evidence: Evidence, i: int) -> Iterator[Cause]:
         return
     if found.slopes.shape[0] != found.slopes.shape[1]:
         return
-    candidate = (flat(evidence.cotangents) @ found.slopes).reshape(analytic.shape)
-    yield cause("jacobian-not-transposed", agreement(evidence, i, candidate))
+    dy = flat(evidence.cotangents)
+    sizes = abs(found.slopes).max(axis=1)
+    own = np.divide(found.slopes.T, sizes, out=np.zeros_like(found.slopes), where=sizes > 0)
+    for candidate in (dy @ found.slopes, sizes * (own @ dy), -sizes * (own @ dy)):
+        match = agreement(evidence, i, candidate.reshape(analytic.shape))
+        yield cause("jacobian-not-transposed", match)
 
 
 def jacobian_diagonal(evidence: Evidence, i: int) -> Iterator[Cause]:
@@ -158,7 +165,14 @@ def jacobian_diagonal(evidence: Evidence, i: int) -> Iterator[Cause]:
     candidate = np.zeros(analytic.size)
     candidate[found.entries] = dy[found.entries] * found.slopes[places, found.entries]
     match = agreement(evidence, i, candidate.reshape(analytic.shape))
-    yield cause("jacobian-diagonal-only", match, name=evidence.names[i])
+    name = evidence.names[i]
+    yield cause("jacobian-diagonal-only", match, name=name, what=f"dy·∂yᵢ/∂{name}ᵢ")
+    x, y = evidence.inputs[i], np.asarray(evidence.outputs[0], np.float64)
+    with np.errstate(all="ignore"):
+        factors = {"y": y, f"y/{name}": y / x, f"{name}": x, "1/y": 1 / y, "y²": y * y}
+    for formula, factor in factors.items():
+        match = agreement(evidence, i, evidence.cotangents[0] * factor)
+        yield cause("jacobian-diagonal-only", match, name=name, what=f"dy·{formula}")
 
 
 def wrong_shape(evidence: Evidence, i: int) -> Iterator[Cause]:

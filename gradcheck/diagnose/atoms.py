@@ -43,6 +43,7 @@ ATOMS = (
     Atom("√{}", np.sqrt),
     Atom("1/√{}", lambda v: 1 / np.sqrt(v)),
     Atom("log({})", np.log),
+    Atom("log|{}|", lambda v: np.log(abs(v))),
     Atom("(1 + {})", lambda v: 1 + v),
     Atom("(1 + {}²)", lambda v: 1 + v**2),
     Atom("1/(1 − {}²)", lambda v: 1 / (1 - v**2)),

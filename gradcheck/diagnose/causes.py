@@ -47,10 +47,10 @@ CAUSES: dict[str, Row] = {
     "jacobian-not-transposed": Row(
         "forward's own map was applied to dy, J·dy; backward is its transpose, Jᵀ·dy (a sum "
         "from the start goes back as a sum from the end, a shift as the opposite shift)",
-        0.8,
+        0.78,
     ),
     "jacobian-diagonal-only": Row(
-        "d{name} = dy·∂yᵢ/∂xᵢ counts each output's own entry only, but an output depends on "
+        "d{name} = {what} counts each output's own entry only, but an output depends on "
         "other entries of {name} as well: sum over all outputs",
         0.85,
     ),
@@ -92,7 +92,7 @@ CAUSES: dict[str, Row] = {
         "them is missing: add both",
         0.84,
     ),
-    "region-wrong": Row("right only on part of the domain: wrong where {region}", 0.6),
+    "region-wrong": Row("right only on part of the domain: wrong where {region}", 0.72),
     "kink-convention": Row(
         "at a kink, where the derivative is a choice: slopes {low:.6g} and {high:.6g}, this "
         "takes {taken:.6g}",

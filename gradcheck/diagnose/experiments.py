@@ -20,6 +20,9 @@ Kept = TypeVar("Kept")
 STEPS = {np.dtype(np.float64): 6e-6, np.dtype(np.float32): 5e-3}
 """Of a central difference, relative to the argument: the cube root of eps."""
 
+SMALLEST = 0.01
+"""Of the largest entry: smaller ones are moved as if they were of that size."""
+
 CERTAINTY = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 3e-3}
 """How exact, relative to the largest, such differences are."""
 
@@ -95,12 +98,13 @@ def jacobian_at(evidence: Evidence, i: int, inputs: list[Any]) -> Jacobian | Non
     centre = flat(outputs)
     entries = chosen_entries(evidence, i, affordable(evidence, inputs, centre.size))
     x = inputs[i]
-    h = STEPS.get(x.dtype, STEPS[np.dtype(np.float64)]) * (float(abs(x).max()) or 1.0)
+    relative, largest = STEPS.get(x.dtype, STEPS[np.dtype(np.float64)]), float(abs(x).max()) or 1.0
     eps = float(np.finfo(x.dtype).eps)
     slopes = np.zeros((len(entries), centre.size))
     reached = np.zeros(slopes.shape, bool)
     ends = time.monotonic() + SECONDS
     for k, entry in enumerate(entries):
+        h = relative * max(abs(float(x.flat[entry])), SMALLEST * largest)
         sides = [moved_outputs(evidence, i, inputs, int(entry), step) for step in (h, -h)]
         if sides[0] is None or sides[1] is None or time.monotonic() > ends:
             return None

@@ -171,7 +171,7 @@ def derivative_at_output(evidence: Evidence, i: int) -> Iterator[Cause]:
         return
     inputs = [*evidence.inputs[:i], np.asarray(evidence.outputs[0], x.dtype), *evidence.inputs[i + 1 :]]
     slopes = evidence.slope(i, np.ones(x.shape), inputs)
-    if slopes is not None:
+    if slopes is not None and varies(slopes[0], certainty(evidence, i)):
         match = agreement(evidence, i, evidence.cotangents[0] * slopes[0])
         yield cause("activation-derivative-at-output", match, name=evidence.names[i])
 
@@ -232,6 +232,21 @@ def path_missing(evidence: Evidence, i: int) -> Iterator[Cause]:
         return
     match = agreement(evidence, i, np.where(known, evidence.numeric[i], 0.0) - dys[0])
     yield cause("path-missing", match, name=evidence.names[i])
+    if found is None:
+        yield cause("path-missing", agreement(evidence, i, dys[0]), name=evidence.names[i])
+
+
+def summand_missing(evidence: Evidence, i: int) -> Iterator[Cause]:
+    """y = u(x) + v(x), where both what is there and what is missing have names."""
+    found = samples(evidence, i)
+    if found is None or is_multiple(found, certainty(evidence, i)):
+        return
+    near, variables = certainty(evidence, i), {"x": found.x, **found.others}
+    with np.errstate(all="ignore"):
+        there = smooth(fits(found.analytic / found.dy, found.dy, near, variables))
+        lost = smooth(fits(found.slope - found.analytic / found.dy, found.dy, near, variables))
+        if any(there) and any(lost):
+            yield cause("path-missing", 0.87, name=evidence.names[i])
 
 
 def wrong_power(evidence: Evidence, i: int) -> Iterator[Cause]:
@@ -299,6 +314,7 @@ RECOGNISERS = (
     output_formula_at_input,
     product_term_missing,
     path_missing,
+    summand_missing,
     wrong_power,
     chain_factor,
     wrong_function,

@@ -77,6 +77,21 @@ def by_value(evidence: Evidence, i: int) -> Iterator[Cause]:
     yield cause("region-wrong", 1.0 - 2 * misfit, region=region + detail)
 
 
+def by_zero(evidence: Evidence, i: int) -> Iterator[Cause]:
+    """Wrong just where the right gradient is 0, or just where this one is."""
+    wrong, known = wrong_entries(evidence, i), evidence.measured(i)
+    if wrong is None or wrong[known].all() or wrong.sum() < FEWEST:
+        return
+    numeric, analytic = evidence.numeric[i][known], np.asarray(evidence.analytic[i])[known]
+    is_wrong, bars = wrong[known], evidence.error_bars[i][known]
+    name = evidence.names[i]
+    if (abs(numeric) <= bars)[is_wrong].all() and (abs(numeric) > bars)[~is_wrong].all():
+        what = f"y does not depend on {name}, so that the gradient must be 0 there: a mask is missing"
+        yield cause("region-wrong", 0.9, region=what)
+    if (analytic == 0)[is_wrong].all() and (analytic != 0)[~is_wrong].all():
+        yield cause("region-wrong", 0.85, region="this gradient is 0: too much is masked")
+
+
 def split(found: Places, name: str) -> Iterator[tuple[float, str, Array]]:
     """For each kind of region the best threshold: (share of entries it misses, words, mask)."""
     for values, sign, words in (
@@ -146,7 +161,7 @@ def by_index(evidence: Evidence, i: int) -> Iterator[Cause]:
         return
     yield from tail(evidence, i, wrong)
     for where in patterns(wrong, known):
-        yield cause("region-wrong", region=f"the index is in {where}")
+        yield cause("region-wrong", 0.84, region=f"the index is in {where}")
         yield cause("entries-wrong", count=count, total=int(known.sum()), where=f"those of {where}")
         return
     index = tuple(int(k) for k in np.argwhere(wrong)[0])
@@ -215,4 +230,4 @@ def tail(evidence: Evidence, i: int, wrong: Array) -> Iterator[Cause]:
         return
 
 
-RECOGNISERS = (by_value, by_index)
+RECOGNISERS = (by_value, by_zero, by_index)

@@ -80,8 +80,8 @@ def wrong_axis(evidence: Evidence, i: int) -> Iterator[Cause]:
         for name, reduced in (("sum", terms.sum(axis=axes)), ("mean", terms.mean(axis=axes))):
             if not is_nearly(analytic, reduced, near) or is_right(evidence, i, analytic):
                 continue
-            if name == "mean" and not is_other(evidence, i, axes):
-                continue  # the right sum, divided once too often: a matter of scale
+            if set(axes) == broadcast_axes(evidence, i):
+                continue  # the right sum, or a matter of scale
             detail = f"a {name} over axis {shown(axes)} of dy"
             slug = "bias-wrong-axis" if is_other(evidence, i, axes) else "bias-not-summed"
             yield cause(slug, name=evidence.names[i], detail=detail)
@@ -101,10 +101,13 @@ def is_nearly(analytic: Array, reduced: Array, near: float) -> bool:
 
 def is_other(evidence: Evidence, i: int, axes: tuple[int, ...]) -> bool:
     """Whether these axes are not among those that the input was broadcast along."""
+    return not set(axes) <= broadcast_axes(evidence, i)
+
+
+def broadcast_axes(evidence: Evidence, i: int) -> set[int]:
     shape, larger = evidence.inputs[i].shape, evidence.outputs[0].shape
     padded = (1,) * (len(larger) - len(shape)) + shape
-    broadcast = {k for k, (a, b) in enumerate(zip(padded, larger, strict=False)) if a != b}
-    return not set(axes) <= broadcast
+    return {k for k, (a, b) in enumerate(zip(padded, larger, strict=False)) if a != b}
 
 
 def terms_missing(evidence: Evidence, i: int) -> Iterator[Cause]:
