@@ -147,9 +147,10 @@ def jacobian_not_transposed(evidence: Evidence, i: int) -> Iterator[Cause]:
     if found.slopes.shape[0] != found.slopes.shape[1]:
         return
     dy = flat(evidence.cotangents)
-    sizes = abs(found.slopes).max(axis=1)
-    own = np.divide(found.slopes.T, sizes, out=np.zeros_like(found.slopes), where=sizes > 0)
-    for candidate in (dy @ found.slopes, sizes * (own @ dy), -sizes * (own @ dy)):
+    peaks = abs(found.slopes).argmax(axis=1)
+    sizes = found.slopes[np.arange(len(peaks)), peaks]
+    own = np.divide(found.slopes.T, sizes, out=np.zeros_like(found.slopes), where=sizes != 0)
+    for candidate in (dy @ found.slopes, sizes * (own @ dy)):
         match = agreement(evidence, i, candidate.reshape(analytic.shape))
         yield cause("jacobian-not-transposed", match)
 

@@ -241,7 +241,7 @@ def summand_missing(evidence: Evidence, i: int) -> Iterator[Cause]:
     found = samples(evidence, i)
     if found is None or is_multiple(found, certainty(evidence, i)):
         return
-    near, variables = certainty(evidence, i), {"x": found.x, **found.others}
+    near, variables = certainty(evidence, i), named(evidence, i, found, has_output=False)
     with np.errstate(all="ignore"):
         there = smooth(fits(found.analytic / found.dy, found.dy, near, variables))
         lost = smooth(fits(found.slope - found.analytic / found.dy, found.dy, near, variables))
@@ -270,7 +270,7 @@ def chain_factor(evidence: Evidence, i: int) -> Iterator[Cause]:
     if found is None or is_multiple(found, certainty(evidence, i)):
         return
     near = certainty(evidence, i)
-    variables = {"x": found.x, "y": found.y, **found.others}
+    variables = named(evidence, i, found)
     with np.errstate(all="ignore"):
         missing, extra = found.numeric / found.analytic, found.analytic / found.numeric
         for fit in shortest(smooth(fits(missing, found.analytic, near, variables))):
@@ -288,6 +288,14 @@ def smooth(found: Iterator[Fit]) -> Iterator[Fit]:
     return (fit for fit in found if len(np.unique(fit.atom)) > 3)
 
 
+def named(
+    evidence: Evidence, i: int, found: Samples, has_output: bool = True
+) -> dict[str, Array]:
+    """What a factor may be a function of, by the names that the caller gave."""
+    output = {} if not has_output else {"output" if "y" in evidence.names else "y": found.y}
+    return {evidence.names[i]: found.x, **output, **found.others}
+
+
 def shortest(found: Iterator[Fit]) -> list[Fit]:
     """One fit, the simplest."""
     return sorted(found, key=lambda fit: len(fit.formula))[:1]
@@ -299,7 +307,7 @@ def wrong_function(evidence: Evidence, i: int) -> Iterator[Cause]:
     if found is None or is_multiple(found, certainty(evidence, i)):
         return
     near = certainty(evidence, i)
-    variables = {"x": found.x, "y": found.y, **found.others}
+    variables = named(evidence, i, found)
     with np.errstate(all="ignore"):
         given = shortest(fits(found.analytic / found.dy, found.dy, near, variables))
         right = shortest(fits(found.slope, found.dy, near, variables))
