@@ -243,8 +243,12 @@ def updated_weights(evidence: Evidence, i: int) -> Iterator[Cause]:
     if not rate or not np.isfinite(rate):
         return
     match = agreement(evidence, i, right + rate * change)
-    detail = f"{evidence.names[found.w]} had been updated already, by {-rate:.3g} times its gradient"
-    yield cause("wrong-weights", match, detail=detail, x=evidence.names[i], w=evidence.names[found.w])
+    detail = (
+        f"{evidence.names[found.w]} had been updated already, by {-rate:.3g} times its gradient"
+    )
+    yield cause(
+        "wrong-weights", match, detail=detail, x=evidence.names[i], w=evidence.names[found.w]
+    )
 
 
 def wrong_product(evidence: Evidence, i: int) -> Iterator[Cause]:
@@ -254,7 +258,14 @@ def wrong_product(evidence: Evidence, i: int) -> Iterator[Cause]:
         return
     x, dy, y = evidence.inputs[found.x], evidence.cotangents[0], evidence.outputs[0]
     dz, shape = dy * found.slope, evidence.inputs[i].shape
-    factors = {"xᵀ": x.T, "x": x, "yᵀ": y.T, "y": y, "wᵀ": evidence.inputs[i].T, "w": evidence.inputs[i]}
+    factors = {
+        "xᵀ": x.T,
+        "x": x,
+        "yᵀ": y.T,
+        "y": y,
+        "wᵀ": evidence.inputs[i].T,
+        "w": evidence.inputs[i],
+    }
     deltas = {"dz": dz, "dzᵀ": dz.T}
     for left, a in factors.items():
         for right, b in deltas.items():

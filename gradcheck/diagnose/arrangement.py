@@ -38,7 +38,9 @@ def transposed(evidence: Evidence, i: int) -> Iterator[Cause]:
     if analytic is None or not 2 <= analytic.ndim <= 4 or is_alone(evidence, i):
         return
     for order in permutations(range(analytic.ndim)):
-        if order != tuple(range(analytic.ndim)) and is_right(evidence, i, analytic.transpose(order)):
+        if order != tuple(range(analytic.ndim)) and is_right(
+            evidence, i, analytic.transpose(order)
+        ):
             yield cause("transposed", name=evidence.names[i])
             return
 

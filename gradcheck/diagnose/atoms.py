@@ -72,7 +72,9 @@ class Fit:
     constant: float
 
 
-def fits(factor: Array, weight: Array, tolerance: float, variables: dict[str, Array]) -> Iterator[Fit]:
+def fits(
+    factor: Array, weight: Array, tolerance: float, variables: dict[str, Array]
+) -> Iterator[Fit]:
     """The atoms that are the factor, but for a constant; those without one come first.
 
     `weight` says how much each entry counts: the factor times it is what was measured.
@@ -84,7 +86,9 @@ def fits(factor: Array, weight: Array, tolerance: float, variables: dict[str, Ar
     with np.errstate(all="ignore"):
         for name, values in variables.items():
             for atom in ATOMS:
-                fit = fit_of(atom, name, np.asarray(atom.function(values)), factor, weight, tolerance)
+                fit = fit_of(
+                    atom, name, np.asarray(atom.function(values)), factor, weight, tolerance
+                )
                 if fit is not None:
                     found.append(fit)
     yield from sorted(found, key=lambda fit: abs(fit.constant - 1) > 1e-3)
@@ -102,7 +106,11 @@ def fit_of(
     scale = abs(target).max()
     if not constant or abs(target - constant * candidate).max() > tolerance * scale:
         return None
-    shown = "" if abs(constant - 1) < 1e-3 else ("−" if abs(constant + 1) < 1e-3 else f"{constant:.4g}·")
+    shown = (
+        ""
+        if abs(constant - 1) < 1e-3
+        else ("−" if abs(constant + 1) < 1e-3 else f"{constant:.4g}·")
+    )
     return Fit(shown + atom.formula.format(name), values, constant)
 
 
@@ -119,6 +127,12 @@ def power_of(values: Array, factor: Array, tolerance: float) -> tuple[float, flo
     k = round(2 * slope) / 2
     constant = float(np.exp(np.mean(sizes - k * logs)))
     left = abs(np.exp(sizes - k * logs) / constant - 1)
-    if not k or abs(k) > 8 or np.median(left) > tolerance or abs(slope - k) > 0.01 or offset != offset:
+    if (
+        not k
+        or abs(k) > 8
+        or np.median(left) > tolerance
+        or abs(slope - k) > 0.01
+        or offset != offset
+    ):
         return None
     return constant, k

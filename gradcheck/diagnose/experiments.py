@@ -84,6 +84,7 @@ def certainty(evidence: Evidence, i: int) -> float:
 
 def jacobian(evidence: Evidence, i: int) -> Jacobian | None:
     """At the point of the evidence; of a large input only the measured entries."""
+
     def experiment() -> Jacobian | None:
         return jacobian_at(evidence, i, evidence.inputs)
 
@@ -159,6 +160,7 @@ class Elsewhere:
 
 def fresh_points(evidence: Evidence, i: int) -> list[Elsewhere]:
     """Inputs whose entries are permuted and stretched, other cotangents."""
+
     def experiment() -> list[Elsewhere]:
         count = POINTS if evidence.inputs[i].size <= ENTRIES else 1
         drawn = (fresh_point(evidence, i) for _ in range(count))

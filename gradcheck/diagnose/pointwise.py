@@ -50,7 +50,7 @@ class Samples:
 
     @property
     def numeric(self) -> Array:
-        return self.dy * self.slope
+        return np.asarray(self.dy * self.slope)
 
     def is_same(self, candidate: Array, certainty: float) -> bool:
         """Whether the candidate is what backward gives, and not just what is right."""
@@ -81,9 +81,11 @@ def gather(evidence: Evidence, i: int) -> Samples | None:
             evidence.names,
         )  # fmt: skip
         parts += [] if other is None else [other]
-    joined = [np.concatenate([p[k] for p in parts]) for k in range(5)]
+    x, y, dy, slope, found_there = (
+        np.concatenate([np.asarray(p[k]) for p in parts]) for k in range(5)
+    )
     others = {name: np.concatenate([p[5][name] for p in parts]) for name in first[5]}
-    return Samples(*joined, others, len(first[0]))
+    return Samples(x, y, dy, slope, found_there, others, len(first[0]))
 
 
 Part = tuple[Array, Array, Array, Array, Array, dict[str, Array]]
@@ -103,9 +105,9 @@ def part(
         return None
     output = np.where(found.reached.any(axis=1), found.reached.argmax(axis=1), -1)
     known = output >= 0
-    if len(outputs) == 1 and outputs[0].shape == inputs[i].shape:
-        if (output == found.entries)[known].all():
-            output = found.entries  # a slope of zero, as of a dead ReLU, hides which one it is
+    is_alike = len(outputs) == 1 and outputs[0].shape == inputs[i].shape
+    if is_alike and (output == found.entries)[known].all():
+        output = found.entries  # a slope of zero, as of a dead ReLU, hides which one it is
     keep = (output >= 0) & np.isfinite(analytic)
     output, places = output[keep], np.flatnonzero(keep)
     others = {
@@ -131,7 +133,9 @@ def fits_in(shape: tuple[int, ...], larger: tuple[int, ...]) -> bool:
 
 
 def varies(values: Array, certainty: float) -> bool:
-    return bool(np.ptp(values) > 10 * certainty * abs(values).max(initial=0)) if values.size else False
+    return (
+        bool(np.ptp(values) > 10 * certainty * abs(values).max(initial=0)) if values.size else False
+    )
 
 
 def derivative_missing(evidence: Evidence, i: int) -> Iterator[Cause]:
@@ -169,7 +173,11 @@ def derivative_at_output(evidence: Evidence, i: int) -> Iterator[Cause]:
         return
     if not is_in_place(jacobian(evidence, i)):
         return
-    inputs = [*evidence.inputs[:i], np.asarray(evidence.outputs[0], x.dtype), *evidence.inputs[i + 1 :]]
+    inputs = [
+        *evidence.inputs[:i],
+        np.asarray(evidence.outputs[0], x.dtype),
+        *evidence.inputs[i + 1 :],
+    ]
     slopes = evidence.slope(i, np.ones(x.shape), inputs)
     if slopes is not None and varies(slopes[0], certainty(evidence, i)):
         match = agreement(evidence, i, evidence.cotangents[0] * slopes[0])
@@ -288,9 +296,7 @@ def smooth(found: Iterator[Fit]) -> Iterator[Fit]:
     return (fit for fit in found if len(np.unique(fit.atom)) > 3)
 
 
-def named(
-    evidence: Evidence, i: int, found: Samples, has_output: bool = True
-) -> dict[str, Array]:
+def named(evidence: Evidence, i: int, found: Samples, has_output: bool = True) -> dict[str, Array]:
     """What a factor may be a function of, by the names that the caller gave."""
     output = {} if not has_output else {"output" if "y" in evidence.names else "y": found.y}
     return {evidence.names[i]: found.x, **output, **found.others}
@@ -313,7 +319,9 @@ def wrong_function(evidence: Evidence, i: int) -> Iterator[Cause]:
         right = shortest(fits(found.slope, found.dy, near, variables))
     if given:
         meant = right[0].formula if right else "φ'(x)"
-        yield cause("wrong-function-derivative", given=f"dy·{given[0].formula}", right=f"dy·{meant}")
+        yield cause(
+            "wrong-function-derivative", given=f"dy·{given[0].formula}", right=f"dy·{meant}"
+        )
 
 
 RECOGNISERS = (

@@ -68,7 +68,12 @@ def loses(evidence: Evidence, i: int, analytic: Array, dtype: str, nudge: float)
 def stops(evidence: Evidence, i: int) -> Iterator[Cause]:
     """All zero, where the function depends on the input."""
     analytic, known = numbers(evidence, i), evidence.measured(i)
-    if analytic is None or analytic.any() or not known.any() or not evidence.numeric[i][known].any():
+    if (
+        analytic is None
+        or analytic.any()
+        or not known.any()
+        or not evidence.numeric[i][known].any()
+    ):
         return
     yield cause("gradient-stops", where=evidence.names[i])
 

@@ -64,7 +64,7 @@ def places(evidence: Evidence, i: int, wrong: Array) -> Places:
 def by_value(evidence: Evidence, i: int) -> Iterator[Cause]:
     """x > t, x < t, |x| > t, |x| < t."""
     wrong = wrong_entries(evidence, i)
-    if wrong is None or wrong[evidence.measured(i)].all() and wrong.size > 1:
+    if wrong is None or (wrong[evidence.measured(i)].all() and wrong.size > 1):
         return
     found = places(evidence, i, wrong)
     if found.is_wrong.sum() < FEWEST or (~found.is_wrong).sum() < FEWEST:
@@ -86,7 +86,9 @@ def by_zero(evidence: Evidence, i: int) -> Iterator[Cause]:
     is_wrong, bars = wrong[known], evidence.error_bars[i][known]
     name = evidence.names[i]
     if (abs(numeric) <= bars)[is_wrong].all() and (abs(numeric) > bars)[~is_wrong].all():
-        what = f"y does not depend on {name}, so that the gradient must be 0 there: a mask is missing"
+        what = (
+            f"y does not depend on {name}, so that the gradient must be 0 there: a mask is missing"
+        )
         yield cause("region-wrong", 0.9, region=what)
     if (analytic == 0)[is_wrong].all() and (analytic != 0)[~is_wrong].all():
         yield cause("region-wrong", 0.85, region="this gradient is 0: too much is masked")
@@ -157,7 +159,9 @@ def by_index(evidence: Evidence, i: int) -> Iterator[Cause]:
         yield cause("entries-wrong", count=1, total=total, where=f"at {bare(index)} alone")
         return
     if wrong[known].all():
-        yield cause("entries-wrong", 0.4, count="all", total=f"{known.sum()} measured", where="everywhere")
+        yield cause(
+            "entries-wrong", 0.4, count="all", total=f"{known.sum()} measured", where="everywhere"
+        )
         return
     yield from tail(evidence, i, wrong)
     for where in patterns(wrong, known):
@@ -182,9 +186,13 @@ def patterns(wrong: Array, known: Array) -> Iterator[str]:
         lines = np.flatnonzero(wrong.any(axis=others))
         full = np.take(wrong, lines, axis) == np.take(known, lines, axis)
         if len(lines) < n and wrong.ndim > 1 and full.all():
-            noun = {0: "row", 1: "column"}.get(axis, f"axis {axis}") if wrong.ndim == 2 else f"axis {axis}"
+            noun = (
+                {0: "row", 1: "column"}.get(axis, f"axis {axis}")
+                if wrong.ndim == 2
+                else f"axis {axis}"
+            )
             yield f"{noun} {', '.join(str(k) for k in lines[:6])}{'' if len(lines) < 7 else ' …'}"
-    index = np.indices(wrong.shape)
+    index = np.asarray(np.indices(wrong.shape))
     if wrong.ndim == 2:
         row, column = index
         shapes = {
@@ -200,7 +208,10 @@ def patterns(wrong: Array, known: Array) -> Iterator[str]:
                 yield name
     flat_index = np.arange(wrong.size).reshape(wrong.shape)
     for start in (0, 1):
-        for name, order in (("flat index", flat_index), *((f"axis {k}", a) for k, a in enumerate(index))):
+        for name, order in (
+            ("flat index", flat_index),
+            *((f"axis {k}", a) for k, a in enumerate(index)),
+        ):
             for step in (2, 4, 8):
                 if (wrong == ((order % step == start) & known)).all():
                     yield f"every {step}th place from {start} on, along the {name}"
@@ -214,7 +225,10 @@ def tail(evidence: Evidence, i: int, wrong: Array) -> Iterator[Cause]:
     """The last entries along an axis, or of all, are not what they should be."""
     known = evidence.measured(i)
     flat_index = np.arange(wrong.size).reshape(wrong.shape)
-    axes = [(f"along axis {k}", a, wrong.shape[k]) for k, a in enumerate(np.indices(wrong.shape))]
+    axes = [
+        (f"along axis {k}", a, wrong.shape[k])
+        for k, a in enumerate(np.asarray(np.indices(wrong.shape)))
+    ]
     for name, index, size in [*axes, ("in memory", flat_index, wrong.size)]:
         start = int(index[wrong].min())
         if start == 0 or not (wrong == ((index >= start) & known)).all():
@@ -224,8 +238,12 @@ def tail(evidence: Evidence, i: int, wrong: Array) -> Iterator[Cause]:
         values = np.asarray(evidence.analytic[i])[wrong]
         match = 1.0 if not values.any() or not np.isfinite(values).all() else 0.8
         blocks = [b for b in BLOCKS if start % b == 0 and size - start < b]
-        detail = f"{size} is no multiple of {blocks[0]}: " if blocks else "the loop ends too early: "
-        detail += f"a loop in blocks of {blocks[0]} without its tail" if blocks else "look at its end"
+        detail = (
+            f"{size} is no multiple of {blocks[0]}: " if blocks else "the loop ends too early: "
+        )
+        detail += (
+            f"a loop in blocks of {blocks[0]} without its tail" if blocks else "look at its end"
+        )
         yield cause("tail-not-computed", match, count=size - start, axis=name, detail=detail)
         return
 

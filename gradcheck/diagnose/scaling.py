@@ -79,7 +79,9 @@ def depends_on_size(evidence: Evidence, i: int, factor: float) -> bool:
     n = next(batch_sizes(evidence))
     if n < 2:
         return True
-    fewer = [a[: n - 1] if is_floating(a) and a.ndim and len(a) == n else a for a in evidence.inputs]
+    fewer = [
+        a[: n - 1] if is_floating(a) and a.ndim and len(a) == n else a for a in evidence.inputs
+    ]
     outputs = evidence.outputs_at(fewer)
     if outputs is None or not all(np.isfinite(y).all() for y in outputs):
         return True

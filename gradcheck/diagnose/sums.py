@@ -40,11 +40,11 @@ def not_summed(evidence: Evidence, i: int) -> Iterator[Cause]:
         return
     for axes in axes_sets(analytic.ndim):
         summed = analytic.sum(axis=axes)
-        if summed.size == evidence.inputs[i].size < analytic.size:
-            if is_right(evidence, i, summed.reshape(shape)):
-                detail = f"shape {analytic.shape}, expected {shape}: sum over axis {shown(axes)}"
-                yield cause("bias-not-summed", name=evidence.names[i], detail=detail)
-                return
+        is_smaller = summed.size == evidence.inputs[i].size < analytic.size
+        if is_smaller and is_right(evidence, i, summed.reshape(shape)):
+            detail = f"shape {analytic.shape}, expected {shape}: sum over axis {shown(axes)}"
+            yield cause("bias-not-summed", name=evidence.names[i], detail=detail)
+            return
 
 
 def shown(axes: tuple[int, ...]) -> str:

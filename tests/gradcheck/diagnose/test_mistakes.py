@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 
 from gradcheck import check
-
-from . import mistakes as planted
+from tests.gradcheck.diagnose.mistakes import MISTAKES
 
 RELATION_FIRST = {"float16"}
 """Mistakes that break an exact relation as well, whose cause is then shown before."""
 
 
-@pytest.mark.parametrize("mistake", planted.MISTAKES, ids=lambda m: f"{m.title} {m.shapes[0]}")
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda m: f"{m.title} {m.shapes[0]}")
 def test_the_cause_comes_first(mistake):
     inputs = mistake.inputs()
     names = mistake.names[: len(inputs)]
