@@ -19,6 +19,7 @@ from gradcheck.diagnose.experiments import (
     certainty,
     close,
     fresh_cotangents,
+    jacobian,
     jacobian_at,
     remembered,
 )
@@ -307,6 +308,7 @@ def changed_input(evidence: Evidence, i: int) -> Iterator[Cause]:
     analytic = analytic_of(evidence, i)
     if analytic is None or not 1 < analytic.size <= MOVED:
         return
+    yield from turned_cotangent(evidence, i)
     for j, other in enumerate(evidence.inputs):
         if j == i or not is_floating(other) or other.ndim == 0 or other.size < 2:
             continue
@@ -319,6 +321,19 @@ def changed_input(evidence: Evidence, i: int) -> Iterator[Cause]:
             match = agreement(evidence, i, candidate)
             name = evidence.names[j]
             yield cause("wrong-weights", match, detail=name + detail, x=evidence.names[i], w=name)
+
+
+def turned_cotangent(evidence: Evidence, i: int) -> Iterator[Cause]:
+    """The right formula for dyᵀ."""
+    found, dy = jacobian(evidence, i), evidence.cotangents[0]
+    if found is None or not found.is_complete or len(evidence.outputs) > 1:
+        return
+    if dy.ndim == 2 and dy.shape[0] == dy.shape[1] > 1:
+        candidate = (found.slopes @ dy.T.ravel()).reshape(evidence.inputs[i].shape)
+        match = agreement(evidence, i, candidate)
+        yield cause(
+            "wrong-product", match, given="right for dyᵀ in place of dy", right="that of dy"
+        )
 
 
 def changes(value: Array) -> Iterator[tuple[str, Array]]:

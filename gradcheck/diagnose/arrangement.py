@@ -54,9 +54,8 @@ def numbers(evidence: Evidence, i: int) -> Array | None:
 
 def is_alone(evidence: Evidence, i: int) -> bool:
     """Shapes with one long axis at most have no transpose but themselves."""
-    return evidence.inputs[i].shape == evidence.analytic[i].shape and (
-        sum(n > 1 for n in evidence.inputs[i].shape) < 2
-    )
+    shape = evidence.inputs[i].shape
+    return bool(shape == evidence.analytic[i].shape) and sum(n > 1 for n in shape) < 2
 
 
 def swapped(evidence: Evidence, i: int) -> Iterator[Cause]:

@@ -62,7 +62,7 @@ CAUSES: dict[str, Row] = {
         "{w} of the forward pass",
         0.87,
     ),
-    "wrong-product": Row("this is {given}; the gradient of w is {right}", 0.8),
+    "wrong-product": Row("this is {given}; the gradient is {right}", 0.8),
     # ------------------------------------------------------------------ activations
     "activation-derivative-missing": Row(
         "the derivative of the activation is missing: d{name} is formed from dy, where "

@@ -213,15 +213,16 @@ def agreement(evidence: Evidence, i: int, candidate: Array) -> float:
     """
     match = evidence.explains(i, candidate)
     known = evidence.measured(i)
-    if match in (0.0, 1.0) or evidence.analytic[i].shape != known.shape:
+    if match == 0.0 or evidence.analytic[i].shape != known.shape:
         return match
-    analytic = np.asarray(evidence.analytic[i], np.float64)[known]
-    left = abs(analytic - candidate[known])
-    return match * float(np.mean(left <= 1e-3 * abs(analytic) + evidence.tolerance(i)[known]))
+    analytic, near = np.asarray(evidence.analytic[i], np.float64)[known], certainty(evidence, i)
+    left, bars = abs(analytic - candidate[known]), np.nan_to_num(evidence.error_bars[i][known])
+    slack = SMALLEST * near * evidence.scale(i) + bars
+    return match * float(np.mean(left <= max(1e-3, near) * abs(analytic) + slack))
 
 
 def batch_sizes(evidence: Evidence) -> Iterator[int]:
-    """Sizes of axis 0: of the outputs, or of the inputs where the output is one number."""
-    arrays = evidence.outputs if any(y.ndim for y in evidence.outputs) else evidence.inputs
+    """Sizes of axis 0: of the outputs, and of the first input, which may be reduced to them."""
+    arrays = [*(y for y in evidence.outputs if y.ndim), *evidence.inputs[:1]]
     sizes = [a.shape[0] for a in arrays if isinstance(a, np.ndarray) and a.ndim and a.shape[0] > 1]
     yield from dict.fromkeys(sizes)

@@ -39,7 +39,9 @@ def constant_factor(evidence: Evidence, i: int) -> Iterator[Cause]:
         yield cause("sign-flipped", match, formula="d" + evidence.names[i])
     for n in batch_sizes(evidence):
         for slug, sign in (("scaled-by-batch", 1), ("divided-by-batch-twice", -1)):
-            if abs(factor / float(n) ** sign - 1) < near and depends_on_size(evidence, i, factor):
+            if abs(factor / float(n) ** sign - 1) < near and depends_on_size(
+                evidence, i, factor, n
+            ):
                 yield cause(slug, match, factor=f"{factor:.6g}", n=n)
     yield cause("scaled-by-constant", match, factor=factor, detail=counted(evidence, factor, near))
 
@@ -71,14 +73,11 @@ def holds_elsewhere(evidence: Evidence, i: int, factor: float) -> bool:
     return True
 
 
-def depends_on_size(evidence: Evidence, i: int, factor: float) -> bool:
-    """Whether the factor is another one for half of the batch; True where that cannot be tried.
+def depends_on_size(evidence: Evidence, i: int, factor: float, n: int) -> bool:
+    """Whether the factor is another one for a sample less; True where that cannot be tried.
 
     Without this, a batch of two could not be told from a factor of 2.
     """
-    n = next(batch_sizes(evidence))
-    if n < 2:
-        return True
     fewer = [
         a[: n - 1] if is_floating(a) and a.ndim and len(a) == n else a for a in evidence.inputs
     ]

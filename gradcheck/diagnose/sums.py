@@ -55,7 +55,7 @@ def owners(found: Jacobian) -> Array | None:
     """For each output, the one entry that it depends on; None where it depends on several."""
     if not found.is_complete or (found.reached.sum(axis=0) > 1).any() or not found.reached.any():
         return None
-    return found.reached.argmax(axis=0)
+    return np.asarray(found.reached.argmax(axis=0))
 
 
 def unreduced(evidence: Evidence, i: int) -> Array | None:
@@ -67,7 +67,8 @@ def unreduced(evidence: Evidence, i: int) -> Array | None:
     if owner is None or found.reached.sum(axis=1).max() < 2:
         return None
     factors = found.slopes[owner, np.arange(owner.size)]
-    return (flat(evidence.cotangents) * factors).reshape(evidence.outputs[0].shape)
+    terms = flat(evidence.cotangents) * factors
+    return np.asarray(terms.reshape(evidence.outputs[0].shape))
 
 
 def wrong_axis(evidence: Evidence, i: int) -> Iterator[Cause]:
@@ -93,10 +94,12 @@ def wrong_axis(evidence: Evidence, i: int) -> Iterator[Cause]:
 def is_nearly(analytic: Array, reduced: Array, near: float) -> bool:
     """The same numbers, broadcast or with axes of length one."""
     try:
-        wide = np.broadcast_to(reduced, analytic.shape)
+        wide = np.asarray(np.broadcast_to(reduced, analytic.shape))
     except ValueError:
-        wide = reduced.reshape(analytic.shape) if reduced.size == analytic.size else None
-    return wide is not None and close(np.asarray(wide), analytic, near)
+        if reduced.size != analytic.size:
+            return False
+        wide = np.asarray(reduced).reshape(analytic.shape)
+    return close(wide, analytic, near)
 
 
 def is_other(evidence: Evidence, i: int, axes: tuple[int, ...]) -> bool:
@@ -142,7 +145,7 @@ def output_missing(evidence: Evidence, i: int, found: Jacobian) -> Iterator[Caus
 
 
 def term_index(output: Array, axis: int) -> Array:
-    return np.indices(output.shape)[axis].ravel()
+    return np.asarray(np.indices(output.shape)[axis].ravel())
 
 
 def term_weights(
