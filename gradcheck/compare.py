@@ -144,6 +144,8 @@ def compare(
 def measured_alone(quantity: Quantity, rng: np.random.Generator) -> tuple[Measured, ...]:
     """Entries of the right gradient, for a gradient that cannot be compared with it."""
     nothing = np.zeros(quantity.x.shape)
+    if not nothing.size:
+        return ()
     gauge = Gauge(replace(quantity, gradient=nothing, spread=None))
     entries = [probe for probe in probes(nothing, rng) if probe.index is not None]
     return tuple(gauge.measure(replace(probe, analytic=np.nan)) for probe in entries)
