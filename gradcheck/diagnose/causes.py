@@ -134,6 +134,15 @@ CAUSES: dict[str, Row] = {
         0.88,
     ),
     "batchnorm-gamma-missing": Row("γ is missing: dx̂ = dy·γ before anything else", 0.9),
+    "batchnorm-terms-wrong": Row(
+        "the terms of the formula do not have the right weights ({detail}): dx = γ·rstd·(dy − "
+        "mean(dy) − x̂·mean(dy·x̂)), the middle one only where a mean is subtracted",
+        0.86,
+    ),
+    "batchnorm-parameter-gradient": Row("{detail}: dγ = Σ dy·x̂, dβ = Σ dy", 0.88),
+    "statistics-wrong-axis": Row(
+        "backward takes its means over {detail}: the same axes in both", 0.88
+    ),
     "batchnorm-mode-confused": Row(
         "the formula of {used} is used in {mode}: with running statistics they are constants", 0.9
     ),
