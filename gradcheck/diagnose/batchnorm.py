@@ -121,6 +121,8 @@ def through(trial: Trial) -> Iterator[Cause]:
         best = max(best, score)
         if score > 0.1:
             yield cause(mutant.slug, score * mutant.match, **mutant.fields)
+        if score == 1:  # to rounding, at both points; the simplest come first
+            break
     if trial.found.has_activation:
         yield from without_activation(trial, right_formula(trial.found).dz)
     if best < GOOD:

@@ -76,6 +76,8 @@ def moved(value: Any, rng: np.random.Generator) -> Any:
     if (value == value.flat[0]).all():
         return np.asarray(value + rng.uniform(0.5, 1.0, value.shape), value.dtype)
     order = rng.permutation(value.shape[0])
+    if value.min() >= 0 and value.max() <= 1:  # probabilities stay between 0 and 1
+        return np.asarray(value[order] ** 1.2, value.dtype)
     noise = 0.2 * value.std() * rng.standard_normal(value.shape)
     return np.asarray(1.25 * (value[order] - value.mean()) + value.mean() + noise, value.dtype)
 
