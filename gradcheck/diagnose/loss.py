@@ -102,6 +102,7 @@ def candidates(evidence: Evidence) -> Iterator[Known]:
                 if loss.takes == "any" or (z.min() > 0 and z.max() < 1):
                     value = loss.value(z, targets(evidence.inputs))
                     yield from scaled(Known(loss, source, targets, 1.0), value, output)
+            yield from with_smoothing(evidence, source, targets, output)
         yield from with_hidden_targets(evidence, source, z, output)
 
 
@@ -136,6 +137,10 @@ def target_choices(inputs: Sequence[Any], source: Source, z: Array) -> Iterator[
             continue
         if a.size == z.size:
             yield lambda given, k=k: wide(given[k]).reshape(z.shape)  # type: ignore[misc]
+            if np.isin(a, (0, 1)).all():  # as signs
+                yield lambda given, k=k: 2 * wide(given[k]).reshape(z.shape) - 1  # type: ignore[misc]
+            if np.isin(a, (-1, 1)).all():
+                yield lambda given, k=k: (wide(given[k]).reshape(z.shape) + 1) / 2  # type: ignore[misc]
         is_label = a.size * z.shape[-1] == z.size and (a == np.floor(a)).all()
         if is_label and a.size and a.min() >= 0 and a.max() < z.shape[-1]:
             eye = np.eye(z.shape[-1])
@@ -144,6 +149,26 @@ def target_choices(inputs: Sequence[Any], source: Source, z: Array) -> Iterator[
                 return eye[np.asarray(given[k]).astype(int)].reshape(z.shape)
 
             yield one_hot
+
+
+def with_smoothing(
+    evidence: Evidence, source: Source, targets: Targets, output: Array
+) -> Iterator[Known]:
+    """Targets mixed with equal ones; by how much, the value says, which is linear in it."""
+    z = source.value(evidence.inputs)
+    sharp, classes = targets(evidence.inputs), z.shape[-1]
+    if len(scenes(evidence)) < 2 or classes < 2 or abs(sharp.sum(axis=-1) - 1).max() > 1e-6:
+        return
+    even = np.full(z.shape, 1 / classes)
+    low, high = (reduced(LOSSES[0].value(z, t), output.shape).sum() for t in (sharp, even))
+    for scale in (classes / z.size, 1.0, 1.0 / z.size):
+        mixed = float((output.sum() / scale - low) / (high - low)) if high != low else 0.0
+        if 1e-6 < mixed < 1:
+
+            def smoothed(given: Sequence[Any], mixed: float = mixed) -> Array:
+                return (1 - mixed) * targets(given) + mixed / classes
+
+            yield Known(LOSSES[0], source, smoothed, scale)
 
 
 def with_hidden_targets(
@@ -224,6 +249,8 @@ def rescaled(evidence: Evidence, known: Known, i: int) -> Iterator[Cause]:
     for factor in {rows, classes, rows * classes, 2} - {1}:
         for c in (factor, 1 / factor, -1):
             for wrong in known.loss.wrong:
+                if is_right_here(evidence, known, wrong, i):
+                    continue  # scaled, this is a factor of the right one and nothing else
 
                 def gradient(z: Array, t: Array, wrong: Wrong = wrong, c: float = c) -> Array:
                     return c * wrong.gradient(z, t)
@@ -231,6 +258,14 @@ def rescaled(evidence: Evidence, known: Known, i: int) -> Iterator[Cause]:
                 score = score_of(evidence, known, i, gradient)
                 if score > 0.5:
                     yield cause(wrong.slug, 0.97 * score, **wrong.fields)
+
+
+def is_right_here(evidence: Evidence, known: Known, wrong: Wrong, i: int) -> bool:
+    scene = scenes(evidence)[0]
+    right, other = known.at(scene, known.loss.gradient, i), known.at(scene, wrong.gradient, i)
+    if right is None or other is None:
+        return True
+    return bool(np.linalg.norm(other - right) <= 3 * known.noise(scene, i))
 
 
 def unshifted(evidence: Evidence, known: Known, i: int) -> Iterator[Cause]:
@@ -332,28 +367,37 @@ def huber(evidence: Evidence, i: int) -> Iterator[Cause]:
     others = [
         wide(a) for k, a in enumerate(evidence.inputs) if k != i and np.shape(a) == x.shape
     ]
-    if evidence.analytic[i] is None or evidence.analytic[i].shape != x.shape or not known.all():
+    if evidence.analytic[i] is None or evidence.analytic[i].shape != x.shape or known.sum() < 4:
         return
     for t in others:
-        e, n = wide(x) - t, evidence.numeric[i]
-        flat = abs(abs(n) - abs(n).max(initial=0)) <= 1e-6 * abs(n).max(initial=0)
-        if not 1 < flat.sum() < n.size or flat.size < 4:
+        bend = saturating((wide(x) - t)[known], evidence.numeric[i][known])
+        if bend is None:
             continue
-        limit = abs(e[flat]).min(initial=np.inf)
-        if abs(e[~flat]).max(initial=0) > limit or not limit:
-            continue
-        slope = float((n[~flat] @ e[~flat]) / (e[~flat] @ e[~flat]))
-        if abs(n - slope * e)[~flat].max(initial=0) > 1e-5 * abs(n).max():
-            continue
-        delta = abs(n).max() / abs(slope)
+        (slope, limit), e = bend, wide(x) - t
+        top = abs(slope) * limit
+        there = f"|z − y| > {limit:.4g}, where the slope is constant"
+        here = f"|z − y| < {limit:.4g}, where the slope is proportional to z − y"
         for gradient, region in (
-            (slope * e, f"|z − y| > {delta:.4g}: the slope is constant there"),
-            (abs(n).max() * np.sign(slope * e), f"|z − y| < {delta:.4g}: the slope is z − y there"),
-            (np.clip(slope * e, -abs(slope), abs(slope)), f"|z − y| > {delta:.4g}: clip at δ"),
-            (np.where(flat, np.sign(slope * e), slope * e), f"|z − y| > {delta:.4g}: δ·sign"),
+            (slope * e, there),
+            (top * np.sign(slope * e), here),
+            (np.clip(slope * e, -abs(slope), abs(slope)), there),
+            (np.where(abs(e) > limit, np.sign(slope * e), slope * e), there),
         ):
             score = evidence.explains(i, np.asarray(gradient))
             yield cause("region-wrong", min(1.0, 1.4 * score), region=region)
+
+
+def saturating(e: Array, n: Array) -> tuple[float, float] | None:
+    """The slope of n = slope·e, and the |e| from which on n stays as it is."""
+    top = abs(n).max(initial=0)
+    flat = abs(abs(n) - top) <= 1e-6 * top
+    if not 1 < flat.sum() < n.size or not (e[~flat] @ e[~flat]):
+        return None
+    slope = float((n[~flat] @ e[~flat]) / (e[~flat] @ e[~flat]))
+    is_straight = abs(n - slope * e)[~flat].max(initial=0) <= 1e-5 * top
+    if not slope or not is_straight or abs(e[flat]).min() < abs(e[~flat]).max():
+        return None
+    return slope, float(top / abs(slope))
 
 
 RECOGNISERS: tuple[Callable[..., Iterator[Cause]], ...] = (losses, decay, huber)

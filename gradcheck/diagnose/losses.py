@@ -250,7 +250,7 @@ LOSSES = (
                 lambda z, t: -t * (t * z < 0),
                 {"region": "0 < y·z < 1: the margin counts, the mask is y·z < 1"},
             ),
-            another("y for every sample within the margin: dz = −y", lambda z, t: -(t * z < 1.0)),
+            another("y for every sample within the margin: dz = −y", lambda z, t: -1.0 * (t * z < 1)),
         ),
     ),
     Loss(

@@ -22,8 +22,9 @@ Forward = Callable[[Sequence[Any]], list[Array] | None]
 LARGEST = 200_000
 """Arrays of more entries are not looked at: the search would take too long."""
 
-DECADES = (1e-3, 1e-7)
-"""Spreads of the source at which eps is read off, beside the given one."""
+SPREADS = (1.0, 1e-3, 1e-7)
+"""Of the source, beside the given one: eps counts for nothing at the first (what is nearly
+linear for small arguments shows that it is no normalisation), and for all at the last."""
 
 FIT = 1e-6
 """Relative: how well the formula must give what forward gives."""
@@ -292,8 +293,8 @@ def fitted(
             if here is None:
                 continue
             fits = [here]
-            for decade in DECADES:
-                size = decade / max(float(np.sqrt(here.variance.max())), 1e-300)
+            for spread in SPREADS:
+                size = spread / max(float(np.sqrt(here.variance.max())), 1e-300)
                 there = {k: inputs[k] * size for k in {source.x, source.b} - {None}}
                 moved = replaced(inputs, there)
                 visible = seen.normalised(moved)
@@ -303,7 +304,7 @@ def fitted(
                 if again is None:
                     break
                 fits.append(again)
-            root = root_of(fits, groups.size(z.shape), tolerance) if len(fits) == 3 else None
+            root = root_of(fits, groups.size(z.shape), tolerance) if len(fits) == 1 + len(SPREADS) else None
             if root is not None:
                 return Normalisation(
                     source, groups, is_centred, seen.gamma, seen.beta, root,

@@ -67,11 +67,13 @@ def wide(array: Any) -> Array:
 def moved(value: Any, rng: np.random.Generator) -> Any:
     """Other numbers of about the same size; what is all ones (γ, say) becomes random.
 
-    Targets stay what they are: entries of zero and one, with both among them.
+    Targets stay what they are: two numbers, such as zero and one, and no others.
     """
     if not is_floating(value) or value.size == 0:
         return value
-    if np.isin(value, (0, 1)).all() and value.min() < value.max():
+    if value.size > 2 and np.isin(value, (low := value.min(), high := value.max())).all() and (
+        low < high
+    ):
         return value
     if (value == value.flat[0]).all():
         return np.asarray(value + rng.uniform(0.5, 1.0, value.shape), value.dtype)
