@@ -127,9 +127,7 @@ def eps_relation(
     yield Broken(name, cause("batchnorm-eps-mismatch", match, detail=detail), note)
 
 
-def jittered(
-    subject: Subject, point: Point, found: Normalisation
-) -> Iterator[tuple[Parts, Array]]:
+def jittered(subject: Subject, point: Point, found: Normalisation) -> Iterator[tuple[Parts, Array]]:
     """The same at inputs moved by one unit in the last place."""
     rng = np.random.default_rng(0)
     for _ in range(JITTERS):
@@ -171,7 +169,8 @@ def measured(
 
 def vanishing_relations(subject: Subject, point: Point) -> Iterator[Broken]:
     """With γ = 0 forward does not see x: dx must be zero. This shows a γ that is missing in
-    backward also where γ = 1 hides it."""
+    backward also where γ = 1 hides it.
+    """
     shapes = [a.shape for a in point.inputs if is_floating(a)]
     for k, p in enumerate(point.inputs):
         if not is_floating(p) or p.size == 0 or not p.any() or len(shapes) < 2:

@@ -146,7 +146,7 @@ def target_choices(inputs: Sequence[Any], source: Source, z: Array) -> Iterator[
             eye = np.eye(z.shape[-1])
 
             def one_hot(given: Sequence[Any], k: int = k, eye: Array = eye) -> Array:
-                return eye[np.asarray(given[k]).astype(int)].reshape(z.shape)
+                return np.asarray(eye[np.asarray(given[k]).astype(int)].reshape(z.shape))
 
             yield one_hot
 
@@ -166,7 +166,7 @@ def with_smoothing(
         if 1e-6 < mixed < 1:
 
             def smoothed(given: Sequence[Any], mixed: float = mixed) -> Array:
-                return (1 - mixed) * targets(given) + mixed / classes
+                return np.asarray((1 - mixed) * targets(given) + mixed / classes)
 
             yield Known(LOSSES[0], source, smoothed, scale)
 
@@ -364,9 +364,7 @@ def spans(w: Array, gradient: Array) -> bool:
 def huber(evidence: Evidence, i: int) -> Iterator[Cause]:
     """Right up to a limit of |z − y| or beyond it only: by where the gradient saturates."""
     known, x = evidence.measured(i), evidence.inputs[i]
-    others = [
-        wide(a) for k, a in enumerate(evidence.inputs) if k != i and np.shape(a) == x.shape
-    ]
+    others = [wide(a) for k, a in enumerate(evidence.inputs) if k != i and np.shape(a) == x.shape]
     if evidence.analytic[i] is None or evidence.analytic[i].shape != x.shape or known.sum() < 4:
         return
     for t in others:

@@ -105,11 +105,11 @@ def twice(z: Array, t: Array) -> Array:
 
 
 def plain_entropy(z: Array, t: Array) -> Array:
-    return softmax(z) - t
+    return np.asarray(softmax(z) - t)
 
 
 def full_entropy(z: Array, t: Array) -> Array:
-    return softmax(z) * total(t) - t
+    return np.asarray(softmax(z) * total(t) - t)
 
 
 def another(detail: str, gradient: Of) -> Wrong:
@@ -250,7 +250,9 @@ LOSSES = (
                 lambda z, t: -t * (t * z < 0),
                 {"region": "0 < y·z < 1: the margin counts, the mask is y·z < 1"},
             ),
-            another("y for every sample within the margin: dz = −y", lambda z, t: -1.0 * (t * z < 1)),
+            another(
+                "y for every sample within the margin: dz = −y", lambda z, t: -1.0 * (t * z < 1)
+            ),
         ),
     ),
     Loss(

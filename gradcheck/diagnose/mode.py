@@ -1,6 +1,7 @@
 """Training and evaluation taken for each other: batch statistics, or running ones."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -66,19 +67,25 @@ def pairs(
     running = [
         hat
         for k, a in enumerate(evidence.inputs)
-        if is_floating(a) and a.size in (z.shape[-1], z.shape[min(1, z.ndim - 1)])
-        if (hat := unit_slope(evidence, k, z.shape)) is not None
+        if is_parameter(a, z.shape) and (hat := unit_slope(evidence, k, z.shape)) is not None
     ]
     for eps in BATCH_EPSILONS:
         rstd = 1 / np.sqrt(variance + eps)
         yield slope, centred * rstd
         yield np.ones(z.shape) * rstd, centred * rstd
         for a in evidence.inputs:
-            if is_floating(a) and a.ndim and a.size in (z.shape[-1], z.shape[min(1, z.ndim - 1)]):
-                if a.ndim <= z.ndim and (a.ndim == 1 or a.shape[-1] == z.shape[-1]):
-                    yield expand(wide(a), z.shape) * rstd, centred * rstd
+            if is_parameter(a, z.shape):
+                yield expand(wide(a), z.shape) * rstd, centred * rstd
     for hat in running:
         yield slope, hat
+
+
+def is_parameter(value: Any, shape: tuple[int, ...]) -> bool:
+    """Whether this may be γ or β of an array of this shape: one number for each feature."""
+    if not is_floating(value) or not 0 < value.ndim <= len(shape):
+        return False
+    widths = (shape[-1], shape[min(1, len(shape) - 1)])
+    return value.size in widths and (value.ndim == 1 or value.shape[-1] == shape[-1])
 
 
 def unit_slope(evidence: Evidence, k: int, shape: tuple[int, ...]) -> Array | None:

@@ -8,6 +8,7 @@ to vanishing, gives eps and where it stands.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import permutations, product
 from typing import Any
 
 import numpy as np
@@ -193,21 +194,20 @@ def views(forward: Forward, inputs: Sequence[Any], y: Array) -> Iterator[Seen]:
         for k, a in enumerate(inputs)
         if is_floating(a) and 0 < a.size <= max(y.shape) and a.ndim <= y.ndim
     ]
-    shifts, others = [], []
+    shifts: list[int] = []
+    others: list[int] = []
     for k in small:
         moved = first_output(forward, replaced(inputs, {k: inputs[k] + 1}))
         if moved is None or moved.shape != y.shape:
             continue
         rounding = 64 * np.finfo(np.asarray(inputs[k]).dtype).eps * (1 + abs(y).max(initial=0))
         (shifts if abs(moved - y - 1).max(initial=0) <= rounding else others).append(k)
-    for beta in [*shifts, None]:
-        for gamma in [*others, None]:
+    for beta in (*shifts, None):
+        for gamma in (*others, None):
             yield Seen(forward, gamma, beta, False)
-    if not shifts:
-        for beta in others:
-            for gamma in others:
-                if gamma != beta and inputs[gamma].shape == inputs[beta].shape:
-                    yield Seen(forward, gamma, beta, True)
+    for first, second in permutations(others, 2) if not shifts else ():
+        if inputs[first].shape == inputs[second].shape:
+            yield Seen(forward, second, first, True)
 
 
 # ---------------------------------------------------------------------- the formula
@@ -252,9 +252,7 @@ def root_of(fits: Sequence[Fit], size: int, tolerance: float) -> Root | None:
             if eps <= tolerance * float(np.median(base)):
                 eps = 0.0
             root = Root(factor, eps, is_outside)
-            if all(
-                (abs(root.rstd(f.variance) / f.rstd - 1) <= tolerance).all() for f in fits
-            ):
+            if all((abs(root.rstd(f.variance) / f.rstd - 1) <= tolerance).all() for f in fits):
                 return root
     return None
 
@@ -287,27 +285,26 @@ def fitted(
     tolerance = FIT_THROUGH if seen.has_activation else FIT
     tolerance = max(tolerance, 1e-3 if is_single else 0.0)
     z = source.value(inputs)
-    for groups in partitions(z.shape):
-        for is_centred in (True, False):
-            here = fit(xhat, mask, z, groups, is_centred, tolerance)
-            if here is None:
-                continue
-            fits = [here]
-            for spread in SPREADS:
-                size = spread / max(float(np.sqrt(here.variance.max())), 1e-300)
-                there = {k: inputs[k] * size for k in {source.x, source.b} - {None}}
-                moved = replaced(inputs, there)
-                visible = seen.normalised(moved)
-                if visible is None:
-                    break
-                again = fit(*visible, source.value(moved), groups, is_centred, tolerance)
-                if again is None:
-                    break
-                fits.append(again)
-            root = root_of(fits, groups.size(z.shape), tolerance) if len(fits) == 1 + len(SPREADS) else None
-            if root is not None:
-                return Normalisation(
-                    source, groups, is_centred, seen.gamma, seen.beta, root,
-                    seen.has_activation, seen.forward,
-                )  # fmt: skip
+    for groups, is_centred in product(partitions(z.shape), (True, False)):
+        here = fit(xhat, mask, z, groups, is_centred, tolerance)
+        if here is None:
+            continue
+        fits = [here]
+        for spread in SPREADS:
+            factor = spread / max(float(np.sqrt(here.variance.max())), 1e-300)
+            moved = replaced(
+                inputs, {k: inputs[k] * factor for k in (source.x, source.b) if k is not None}
+            )
+            visible = seen.normalised(moved)
+            again = visible and fit(*visible, source.value(moved), groups, is_centred, tolerance)
+            if not again:
+                break
+            fits.append(again)
+        is_whole = len(fits) == 1 + len(SPREADS)
+        root = root_of(fits, groups.size(z.shape), tolerance) if is_whole else None
+        if root is not None:
+            return Normalisation(
+                source, groups, is_centred, seen.gamma, seen.beta, root,
+                seen.has_activation, seen.forward,
+            )  # fmt: skip
     return None

@@ -71,8 +71,10 @@ def moved(value: Any, rng: np.random.Generator) -> Any:
     """
     if not is_floating(value) or value.size == 0:
         return value
-    if value.size > 2 and np.isin(value, (low := value.min(), high := value.max())).all() and (
-        low < high
+    if (
+        value.size > 2
+        and np.isin(value, (low := value.min(), high := value.max())).all()
+        and (low < high)
     ):
         return value
     if (value == value.flat[0]).all():
@@ -107,7 +109,7 @@ def match(
     noise: Callable[[Scene], float],
 ) -> float:
     """How well a mutant explains the gradient of input i at both points."""
-    scores = []
+    scores: list[float] = []
     for scene in scenes(evidence):
         found, expected, candidate = scene.gradients[i], right(scene), mutant(scene)
         if found is None or expected is None or candidate is None:

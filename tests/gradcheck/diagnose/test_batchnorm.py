@@ -71,9 +71,7 @@ DX = {
     ),
     "an extra mean that fades": (
         "batchnorm-terms-wrong",
-        lambda g, dy, u, r, mean, n, gamma: (
-            right(g, dy, u, r, mean, n, gamma) - r * mean(g) / n
-        ),
+        lambda g, dy, u, r, mean, n, gamma: right(g, dy, u, r, mean, n, gamma) - r * mean(g) / n,
     ),
     "sum for mean": (
         "batchnorm-terms-wrong",
@@ -136,18 +134,14 @@ def test_also_at_other_sizes(mistake, kind):
     slug, formula = DX[mistake]
     arrays = draw((20, 3), **kind)
     eps = 1e-8 if kind.get("size") == 1e-6 else 1e-5
-    report = check(
-        normalise(eps=eps), derive(formula, eps=eps), arrays, ["x", "gamma", "beta"]
-    )
+    report = check(normalise(eps=eps), derive(formula, eps=eps), arrays, ["x", "gamma", "beta"])
     named(report, slug)
 
 
 @pytest.mark.parametrize("mistake", ["no mean", "no variance", "constant", "no gamma"])
 def test_layer_norm(mistake):
     slug, formula = DX[mistake]
-    report = check(
-        normalise(axis=1), derive(formula, axis=1), draw((6, 5)), ["x", "gamma", "beta"]
-    )
+    report = check(normalise(axis=1), derive(formula, axis=1), draw((6, 5)), ["x", "gamma", "beta"])
     named(report, slug)
 
 
@@ -224,9 +218,11 @@ def test_in_any_order_of_arguments(order):
 def test_gradients_of_gamma(slug, dgamma):
     def backward(dy, x, gamma, beta):
         u, r = statistics(x, 1e-3)
-        return right(gamma * dy, dy, u, r, lambda a: a.mean(axis=0), len(x), gamma), dgamma(
-            dy, x, u, r
-        ), dy.sum(axis=0)
+        return (
+            right(gamma * dy, dy, u, r, lambda a: a.mean(axis=0), len(x), gamma),
+            dgamma(dy, x, u, r),
+            dy.sum(axis=0),
+        )
 
     report = check(normalise(eps=1e-3), backward, draw((20, 3)), ["x", "gamma", "beta"])
     named(report, slug, "gamma")
