@@ -25,6 +25,9 @@ Array = np.ndarray
 THROUGH = 1e-8
 """Relative accuracy of what is seen through the slope of an activation."""
 
+UNEXPLAINED = 0.3
+"""The score of a formula that is wrong in a way that is not known: it can at least be told."""
+
 GOOD = 0.9
 """A match from which on no further mutants are tried."""
 
@@ -127,6 +130,9 @@ def through(trial: Trial) -> Iterator[Cause]:
         yield from without_activation(trial, right_formula(trial.found).dz)
     if best < GOOD:
         yield from fitted_weights(trial)
+    if best == 0:
+        detail = f"forward normalises over {trial.found.groups.describe()}; no known slip fits"
+        yield cause("batchnorm-terms-wrong", UNEXPLAINED, detail=detail)
 
 
 def without_activation(trial: Trial, per_entry: Callable[[Parts], Array]) -> Iterator[Cause]:

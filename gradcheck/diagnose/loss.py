@@ -23,6 +23,9 @@ FIT = {8: 1e-9, 4: 1e-4}
 SEEN = 1e-7
 """Relative accuracy of targets that only differences show."""
 
+UNEXPLAINED = 0.3
+"""The score of saying no more than which loss forward is."""
+
 LARGEST = 1_000_000
 
 
@@ -228,6 +231,9 @@ def losses(evidence: Evidence, i: int) -> Iterator[Cause]:
         yield from clipped(evidence, known, i)
         if best < 1 and known.targets is not None:
             yield from rescaled(evidence, known, i)
+        if best == 0:
+            detail = f"forward is {known.scale:.4g} times {known.loss.name}; no known slip fits"
+            yield cause("gradient-of-another-loss", UNEXPLAINED, detail=detail)
 
 
 def score_of(

@@ -35,6 +35,7 @@ class Formula:
     power : of rstd that is missing in the last term: 1 where u stands for one of the x̂.
     is_plain : the last term is x̂·mean(dy·x̂) also where the factor or an eps outside the root
         makes it another.
+    front : powers of rstd too many in front of all.
     """
 
     root: Root
@@ -43,6 +44,7 @@ class Formula:
     gammas: tuple[int, int, int] = (1, 1, 1)
     power: int = 0
     is_plain: bool = False
+    front: int = 0
 
     def terms(self, parts: Parts) -> list[Array]:
         r = self.root.rstd(parts.variance)
@@ -54,7 +56,8 @@ class Formula:
             curve = self.inner.factor * inner / np.sqrt(self.inner.factor * parts.variance)
         curve = np.where(np.isfinite(curve), curve, 0.0)
         last = r * curve * inner ** (-self.power) * u * mean(g[2] * u)
-        return [r * g[0], -r * mean(g[1]), -last]
+        more = r**self.front
+        return [more * r * g[0], -more * r * mean(g[1]), -more * last]
 
     def dz(self, parts: Parts) -> Array:
         return np.asarray(sum(w * t for w, t in zip(self.weights, self.terms(parts), strict=True)))
@@ -118,7 +121,7 @@ def with_terms_missing(right: Formula) -> Iterator[Mutant]:
 
 
 def with_gamma_wrong(right: Formula) -> Iterator[Mutant]:
-    for gammas in ((0, 0, 0), (0, 1, 1), (1, 0, 0), (1, 0, 1), (1, 1, 0), (2, 2, 2)):
+    for gammas in ((0, 0, 0), (0, 1, 1), (1, 0, 0), (1, 0, 1), (1, 1, 0), (2, 2, 2), (-1, -1, -1)):
         yield Mutant("batchnorm-gamma-missing", replace(right, gammas=gammas))
 
 
@@ -170,6 +173,8 @@ def with_other_weights(right: Formula, size: int) -> Iterator[Mutant]:
     for a, b in ((n, 1), (1, n), (n, n), (-1, 1), (1, -1), (-1, -1), (1, 2), (1, 0.5), (2, 1)):
         if middle or a == 1:
             yield weighted(right, (1, middle * a, b))
+    for front, text in ((-1, "rstd in front is missing"), (1, "rstd stands in front twice")):
+        yield Mutant("batchnorm-terms-wrong", replace(right, front=front), {"detail": text})
     for power, detail in ((1, "x̂"), (2, "both x̂"), (-1, "an rstd too many beside x̂")):
         text = f"in the term of the variance u = x − mean stands for {detail}"
         if power < 0:
