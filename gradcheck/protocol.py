@@ -48,7 +48,11 @@ def run(session: Session) -> list[Broken]:
     for test in TESTS:
         session.trial.restart()
         try:
-            broken += test(session)
+            for one in test(session):
+                if one.name not in {b.name for b in broken} and not (
+                    broken and one.name == "backward"
+                ):
+                    broken.append(one)
         except Exception as error:  # noqa: BLE001, theirs
             name = test.__name__.replace("_", " ")
             session.notes.append(f"{name}: {type(error).__name__}: {error}")
@@ -98,7 +102,7 @@ def cache_of_the_last_forward(session: Session) -> Iterator[Broken]:
 def cache_filled_again(session: Session) -> Iterator[Broken]:
     """A second round, forward and backward, is as good as the first."""
     trial, x, dy, x2 = session.trial, session.x, session.dy, others(session)
-    _, expected = trial.alone(x2, dy)
+    y, expected = trial.alone(x2, dy)
     for title, between in (("", x), (" with another batch size", x[: max(len(x) // 2, 1)])):
         if title and len(between) == len(x):
             continue
@@ -110,7 +114,8 @@ def cache_filled_again(session: Session) -> Iterator[Broken]:
         trial.layer.zero()
         what = f"wrong after a round{title}"
         try:
-            trial.call(x2.copy())
+            if not near(np.array(trial.call(x2.copy())), y):
+                return  # forward itself remembers, as noted
             found = held(trial.receive(dy.copy()))
         except Exception as error:  # noqa: BLE001
             note = f"{what}: {type(error).__name__}: {error}"

@@ -106,7 +106,8 @@ def missing_rows(session: Session, inputs: list[Array], dy: Array, gradient: Arr
         scale = max(float(abs(rows).max(initial=0)), abs(estimate.value))
         is_right.append(agrees(total, estimate, scale))
     wrong = len(rows) - sum(is_right)
-    return wrong if all(is_right[: len(rows) - wrong]) else 0
+    is_tail = wrong < len(rows) and all(is_right[: len(rows) - wrong])
+    return wrong if is_tail else 0
 
 
 def empty_batch(session: Session) -> None:

@@ -432,10 +432,10 @@ class EvaluatesTheBatch(CourseNorm):
 @planted("batchnorm-mode-confused")
 class TrainsWithRunning(Norm):
     def forward(self, x):
-        super().statistics(x)
         self.training, kept = False, self.training
         y = super().forward(x)
         self.training = kept
+        super().statistics(x)
         return y
 
     def backward(self, dy):
