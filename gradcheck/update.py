@@ -55,6 +55,10 @@ class History:
     gradients: list[Array]
     is_bias: bool = False
 
+    @property
+    def is_norm(self) -> bool:
+        return self.name.rpartition(".")[2] in ("gamma", "beta")
+
 
 def check_update(
     step: Any,
@@ -274,6 +278,10 @@ def judged(
     findings, conventions = [], {}
     for history in histories:
         wanted = expected(rule, history, decay_biases)
+        if history.is_norm and rule.kind in ("momentum", "nesterov"):
+            plain = replace(rule, kind="gradient_descent")
+            what = "γ and β descend without momentum"
+            wanted.append(plain.choice("norm-momentum", what))
         matching = next((r for r in wanted if matches(r, history, rates)), None)
         if matching is not None:
             findings.append(Finding(history.name, PASS))

@@ -191,6 +191,7 @@ CAUSES: dict[str, Row] = {
     "parameter-not-updated": Row("the step leaves {name} as it is", 0.9),
     "learning-rate-in-velocity": Row("{detail}", 0.4, is_convention=True),
     "epsilon-convention": Row("{detail}", 0.4, is_convention=True),
+    "norm-momentum": Row("{detail}", 0.4, is_convention=True),
     "decay-convention": Row("{detail}", 0.4, is_convention=True),
     # ------------------------------------------------------------------ arithmetic
     "reduced-precision": Row(
