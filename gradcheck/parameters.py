@@ -115,7 +115,7 @@ def attributes(layer: Any) -> Iterator[tuple[str, Any]]:
             continue
         try:
             yield name, getattr(layer, name)
-        except Exception:  # noqa: BLE001, S112, a property of theirs that cannot be read now
+        except Exception:
             continue
 
 

@@ -38,8 +38,8 @@ def run(session: Session) -> list[Broken]:
     broken: list[Broken] = []
     try:
         for one in tested(session, mean, variance):
-            broken.append(one)  # noqa: PERF402, what came before an exception counts
-    except Exception as error:  # noqa: BLE001, theirs
+            broken.append(one)
+    except Exception as error:
         session.notes.append(f"running statistics: {type(error).__name__}: {error}")
     finally:
         session.trial.layer.mode.training = before
@@ -141,7 +141,7 @@ def weighted(session: Session, weight: float) -> Iterator[Broken]:
     layer = session.trial.layer.target
     name = next((n for n in OLD_WEIGHTS if is_share(getattr(layer, n, None))), None)
     expected = getattr(layer, name or "momentum", None)
-    if not is_share(expected):
+    if expected is None or not is_share(expected):
         return
     if abs(weight - expected) < 1e-4 and (name or weight >= 0.5):
         return
@@ -157,7 +157,7 @@ def weighted(session: Session, weight: float) -> Iterator[Broken]:
 
 
 def is_share(value: Any) -> bool:
-    return isinstance(value, (float, np.floating)) and 0 < value < 1
+    return isinstance(value, (float, np.floating)) and bool(0 < value < 1)
 
 
 def kept_in_backward(session: Session, mean: Place, variance: Place) -> Iterator[Broken]:
@@ -233,7 +233,7 @@ def gradient_of_evaluation(session: Session) -> Iterator[Broken]:
     trial, mode = session.trial, session.trial.layer.mode
     try:
         _, found = trial.alone(session.x, session.dy)
-    except Exception:  # noqa: BLE001, a backward for training alone
+    except Exception:
         session.notes.append("there is no backward after a forward in evaluation")
         return
     if found[0] is None or found[0].shape != session.x.shape:

@@ -103,7 +103,7 @@ def check_update(
             else:
                 histories = drive_function(step, rng, max(steps, 3), shapes, state)
                 rates = [rule.lr] * max(steps, 3)
-    except Exception as error:  # noqa: BLE001, theirs
+    except Exception as error:
         note = f"the step raised {type(error).__name__}: {error}"
         return Report(title, seed, (Finding("step", FAIL, note=note),))
     return judged(histories, rule, rates, title, seed, decay_biases)
@@ -309,7 +309,7 @@ def expected(rule: Rule, history: History, decay_biases: bool | None) -> list[Ru
 
 
 def matches(rule: Rule, history: History, rates: list[float]) -> bool:
-    return not np.isnan(mismatch(rule, history, rates)) and mismatch(rule, history, rates) <= 1
+    return mismatch(rule, history, rates) <= 1
 
 
 def mismatch(rule: Rule, history: History, rates: list[float]) -> float:
@@ -377,9 +377,9 @@ def fitted(
     """Mistakes with a number in them: another rate, another μ, another's gradient."""
     slug = "update-formula-mismatch"
     for other in histories:
-        if other is not history and other.values[0].shape == history.values[0].shape:
-            if matches(rule, replace(history, gradients=other.gradients), rates):
-                return {slug: cause(slug, detail=f"it takes the gradient of {other.name}")}
+        is_alike = other is not history and other.values[0].shape == history.values[0].shape
+        if is_alike and matches(rule, replace(history, gradients=other.gradients), rates):
+            return {slug: cause(slug, detail=f"it takes the gradient of {other.name}")}
     first = history.values[1] - history.values[0]
     wanted = rule.start().change(history.values[0], history.gradients[0], rates[0])
     factor = float((first * wanted).sum() / (wanted * wanted).sum())
