@@ -32,7 +32,7 @@ def run(session: Session) -> list[Broken]:
         next((Place(layer, n) for n in names if isinstance(getattr(layer, n, None), np.ndarray)),
              None) for names in (MEANS, VARIANCES)
     )  # fmt: skip
-    if mean is None or variance is None:
+    if mean is None or variance is None or session.x.ndim < 2 or len(session.x) < 2:
         return []
     before = session.trial.layer.mode.training
     broken: list[Broken] = []
@@ -240,8 +240,7 @@ def gradient_of_evaluation(session: Session) -> Iterator[Broken]:
         return
     direction = session.rng.standard_normal(session.x.shape)
     estimate = trial.slope([session.x, *trial.values], session.dy, 0, direction)
-    scale = float(np.linalg.norm(found[0])) or 1.0
-    if agrees(float((found[0] * direction).sum()), estimate, scale):
+    if agrees(found[0], direction, estimate):
         return
     note = "after a forward in evaluation, backward gives no gradient of it"
     if mode.argument and not mode.attribute and not mode.has_methods:

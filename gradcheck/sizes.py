@@ -79,10 +79,8 @@ def compared(
         yield Broken(name, cause("batch-size-fixed", n=before, detail=note), note)
         return
     direction = session.rng.choice([-1.0, 1.0], gradient.shape)
-    analytic = float((gradient * direction).sum())
     estimate = session.trial.slope(inputs, dy, i, direction)
-    scale = float(abs(gradient).max(initial=0)) * np.sqrt(gradient.size)
-    if np.isfinite(analytic) and agrees(analytic, estimate, max(scale, abs(estimate.value))):
+    if agrees(gradient, direction, estimate):
         return
     note = f"right for a batch of {before}, wrong {where}"
     tail = missing_rows(session, inputs, dy, gradient) if i == 0 else 0
@@ -102,9 +100,7 @@ def missing_rows(session: Session, inputs: list[Array], dy: Array, gradient: Arr
         direction = np.zeros(inputs[0].shape)
         direction[k] = 1.0
         estimate = trial.slope(inputs, dy, 0, direction)
-        total = float(rows[k].sum())
-        scale = max(float(abs(rows).max(initial=0)), abs(estimate.value))
-        is_right.append(agrees(total, estimate, scale))
+        is_right.append(agrees(gradient, direction, estimate))
     wrong = len(rows) - sum(is_right)
     is_tail = all(is_right[: len(rows) - wrong]) and not rows[len(rows) - wrong :].any()
     return wrong if is_tail else 0

@@ -12,8 +12,8 @@ from gradcheck.state import Snapshot
 
 Array = np.ndarray
 
-AGREEING = 1e-6
-"""Relative: how far a slope along one direction may be from the differences, but for the bar."""
+AGREEING = {8: 1e-6, 4: 1e-4}
+"""By item size, relative: how far a slope along one direction may be from the differences, but for the bar."""
 
 SHARP = 1e-9
 """Relative to the gradient: a bar below this needs no further steps."""
@@ -125,8 +125,11 @@ def held(gradients: Sequence[Any]) -> list[Any]:
     return [None if g is None else np.array(g) for g in gradients]
 
 
-def agrees(analytic: float, estimate: Estimate, scale: float) -> bool:
-    """Whether a slope is that of the differences; yes where these cannot tell."""
+def agrees(gradient: Array, direction: Array, estimate: Estimate) -> bool:
+    """Whether a gradient has the slope of the differences; yes where these cannot tell."""
     if not estimate.is_finite or estimate.kink is not None or estimate.rivals:
         return True
-    return abs(analytic - estimate.value) <= 4 * estimate.error_bar + AGREEING * scale
+    products = np.asarray(gradient, np.float64) * direction
+    scale = max(float(np.linalg.norm(products)), abs(estimate.value))
+    slack = AGREEING.get(gradient.dtype.itemsize, AGREEING[8]) * scale
+    return bool(abs(products.sum() - estimate.value) <= 4 * estimate.error_bar + slack)
