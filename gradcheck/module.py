@@ -113,6 +113,9 @@ def examined(
     """The report on a layer."""
     trial = Trial(layer)
     rng = generator(seed)
+    if x.dtype.kind == "f" and any(v.dtype.itemsize > x.dtype.itemsize for v in trial.values):
+        notes.append(f"x was converted from {x.dtype} to float64, as the parameters are")
+        x = x.astype(np.float64)
     inputs = [x, *trial.values]
     if any(np.asarray(p.get()).dtype.kind in "iu" for p in layer.places()):
         notes.append("integer parameters were converted to float64 for the check")

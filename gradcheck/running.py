@@ -11,7 +11,6 @@ from gradcheck.mode import WORDS
 from gradcheck.parameters import Place
 from gradcheck.protocol import Session, near, others
 from gradcheck.relations import Broken
-from gradcheck.trial import agrees
 
 Array = np.ndarray
 
@@ -73,8 +72,9 @@ def drift(detail: str) -> Broken:
 def draw(session: Session, mean: Place, variance: Place) -> tuple[Array, Array]:
     """Statistics that are no batch's, put into the layer."""
     session.trial.restart()
-    old_mean = session.rng.standard_normal(mean.get().shape)
-    old_variance = session.rng.uniform(0.5, 2.0, variance.get().shape)
+    size = float(session.x.astype(np.float64).std()) or 1.0  # comparable with the batch's
+    old_mean = size * session.rng.standard_normal(mean.get().shape)
+    old_variance = size**2 * session.rng.uniform(0.5, 2.0, variance.get().shape)
     mean.put(old_mean.astype(float_dtype(mean.get())))
     variance.put(old_variance.astype(float_dtype(variance.get())))
     return np.array(mean.get(), np.float64), np.array(variance.get(), np.float64)
@@ -239,8 +239,8 @@ def gradient_of_evaluation(session: Session) -> Iterator[Broken]:
     if found[0] is None or found[0].shape != session.x.shape:
         return
     direction = session.rng.standard_normal(session.x.shape)
-    estimate = trial.slope([session.x, *trial.values], session.dy, 0, direction)
-    if agrees(found[0], direction, estimate):
+    inputs = [session.x, *trial.values]
+    if trial.agrees(inputs, session.dy, 0, found[0], direction):
         return
     note = "after a forward in evaluation, backward gives no gradient of it"
     if mode.argument and not mode.attribute and not mode.has_methods:

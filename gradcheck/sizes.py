@@ -8,7 +8,6 @@ from gradcheck.arrays import float_dtype
 from gradcheck.diagnose.causes import cause
 from gradcheck.protocol import Session
 from gradcheck.relations import Broken
-from gradcheck.trial import agrees
 
 Array = np.ndarray
 
@@ -79,8 +78,7 @@ def compared(
         yield Broken(name, cause("batch-size-fixed", n=before, detail=note), note)
         return
     direction = session.rng.choice([-1.0, 1.0], gradient.shape)
-    estimate = session.trial.slope(inputs, dy, i, direction)
-    if agrees(gradient, direction, estimate):
+    if session.trial.agrees(inputs, dy, i, gradient, direction):
         return
     note = f"right for a batch of {before}, wrong {where}"
     tail = missing_rows(session, inputs, dy, gradient) if i == 0 else 0
@@ -99,8 +97,7 @@ def missing_rows(session: Session, inputs: list[Array], dy: Array, gradient: Arr
     for k in range(len(rows)):
         direction = np.zeros(inputs[0].shape)
         direction[k] = 1.0
-        estimate = trial.slope(inputs, dy, 0, direction)
-        is_right.append(agrees(gradient, direction, estimate))
+        is_right.append(trial.agrees(inputs, dy, 0, gradient, direction))
     wrong = len(rows) - sum(is_right)
     is_tail = all(is_right[: len(rows) - wrong]) and not rows[len(rows) - wrong :].any()
     return wrong if is_tail else 0

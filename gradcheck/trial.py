@@ -5,15 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.arrays import float_dtype
+from gradcheck.arrays import float_dtype, is_floating, jitter, largest_difference
+from gradcheck.compare import Probe, Quantity, compare
 from gradcheck.layer import Layer, quiet
 from gradcheck.numeric import Estimate, directional_derivative
 from gradcheck.state import Snapshot
+from gradcheck.verdict import FAIL
 
 Array = np.ndarray
 
-AGREEING = {8: 1e-6, 4: 1e-4}
-"""By item size, relative: how far a slope along one direction may be from the differences, but for the bar."""
+JITTERS = 3
+"""How often a gradient is computed again a unit in the last place away."""
 
 SHARP = 1e-9
 """Relative to the gradient: a bar below this needs no further steps."""
@@ -113,6 +115,38 @@ class Trial:
             True,
         )
 
+    def agrees(
+        self, inputs: Sequence[Any], dy: Array, i: int, gradient: Array, direction: Array
+    ) -> bool:
+        """Whether a gradient has the slope of the differences; yes where these cannot tell."""
+        wide = [np.asarray(v, np.float64) if is_floating(np.asarray(v)) else v for v in inputs]
+        y = self.forward(wide[0].copy(), *wide[1:])
+        if float_dtype(y) != np.float64:
+            wide = list(inputs)
+        rng = np.random.default_rng(0)
+        others = [self.moved(inputs, dy, i, rng) for _ in range(JITTERS)]
+        analytic = float((np.asarray(gradient, np.float64) * direction).sum())
+        quantity = Quantity(
+            self.names[i],
+            lambda v: np.asarray(
+                self.forward(*(v if j == i else np.array(w) for j, w in enumerate(wide))),
+                np.float64,
+            ).ravel(),
+            np.asarray(wide[i]),
+            gradient,
+            np.asarray(dy, np.float64).ravel(),
+            float(np.finfo(float_dtype(y)).eps),
+            largest_difference(gradient, others),
+        )
+        probe = Probe("a random direction", direction, analytic)
+        return compare(quantity, rng, [probe]).finding.verdict != FAIL
+
+    def moved(self, inputs: Sequence[Any], dy: Array, i: int, rng: np.random.Generator) -> Any:
+        """The gradient where every input is off by one unit in the last place."""
+        near = jitter([np.asarray(v) for v in inputs], rng)
+        self.forward(near[0].copy(), *near[1:])
+        return self.backward(dy.copy(), near[0], *near[1:])[i]
+
 
 def trimmed(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Without ones in front: (1, n) is (n,)."""
@@ -123,13 +157,3 @@ def trimmed(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def held(gradients: Sequence[Any]) -> list[Any]:
     return [None if g is None else np.array(g) for g in gradients]
-
-
-def agrees(gradient: Array, direction: Array, estimate: Estimate) -> bool:
-    """Whether a gradient has the slope of the differences; yes where these cannot tell."""
-    if not estimate.is_finite or estimate.kink is not None or estimate.rivals:
-        return True
-    products = np.asarray(gradient, np.float64) * direction
-    scale = max(float(np.linalg.norm(products)), abs(estimate.value))
-    slack = AGREEING.get(gradient.dtype.itemsize, AGREEING[8]) * scale
-    return bool(abs(products.sum() - estimate.value) <= 4 * estimate.error_bar + slack)

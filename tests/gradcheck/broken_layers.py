@@ -480,3 +480,35 @@ class MasksDelta(Activation, Relu):
 class TwiceDx(Affine):
     def backward(self, grad_output):
         return 2 * super().backward(grad_output)
+
+
+@planted("accumulates-into-stale-buffer")
+class KeepsHalf(Affine):
+    def backward(self, grad_output):
+        before = self.weight_grad
+        dx = super().backward(grad_output)
+        if before is not None:
+            self.weight_grad = self.weight_grad + 0.5 * before
+        return dx
+
+
+@planted("stale-cache")
+class CacheByShape(Affine):
+    def __call__(self, x):
+        y = super().__call__(x)
+        self.kept = getattr(self, "kept", {})
+        self.inputs = self.kept.setdefault(x.shape, x)
+        return y
+
+
+@planted("input-modified")
+class ClipsItsInput(Activation, Tanh):
+    def forward(self, x):
+        return super().forward(np.clip(x, -0.5, 0.5, out=x))
+
+
+@planted("not-deterministic")
+class NoisyGradient(Affine):
+    def backward(self, grad_output):
+        dx = super().backward(grad_output)
+        return dx + 1e-3 * np.random.default_rng().standard_normal(dx.shape)
