@@ -156,10 +156,10 @@ def test_random_numbers_without_a_state_are_inconclusive(rng):
     assert report.causes[0].slug == "not-deterministic"
 
 
-@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("precision", ["f4", "f8"])
 @pytest.mark.parametrize("layer", [layers.Norm, layers.CourseNorm])
-def test_batchnorm_of_any_size_and_dtype(layer, dtype, rng):
+def test_batchnorm_of_any_size_and_dtype(layer, precision, rng):
     """Its dx for two rows is rounding alone, and its statistics may be large."""
-    assert check_module(layer(rng), rng.standard_normal((6, 3)).astype(dtype))
-    assert check_module(layer(rng), (1e3 * rng.standard_normal((8, 3))).astype(dtype))
+    assert check_module(layer(rng), rng.standard_normal((6, 3)).astype(precision))
+    assert check_module(layer(rng), (1e3 * rng.standard_normal((8, 3))).astype(precision))
     assert check_module(layer(rng), rng.standard_normal((1, 3))).verdict != "fail"
