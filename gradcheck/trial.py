@@ -14,7 +14,7 @@ from gradcheck.verdict import FAIL
 
 Array = np.ndarray
 
-JITTERS = 3
+JITTERS = 2
 """How often a gradient is computed again a unit in the last place away."""
 
 SHARP = 1e-9
