@@ -15,15 +15,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gradcheck.check import check, check_gradient
+    from gradcheck.module import check_module
     from gradcheck.network import check_network
+    from gradcheck.update import check_step, check_update
     from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Cause, Detail, Finding, Report
 
 __all__ = [
     "FAIL", "INCONCLUSIVE", "PASS", "Cause", "Detail", "Finding", "Report", "check",
-    "check_gradient", "check_network",
+    "check_gradient", "check_module", "check_network", "check_step", "check_update",
 ]  # fmt: skip
 
-HOMES = {"check": "check", "check_gradient": "check", "check_network": "network"}
+HOMES = {
+    "check": "check",
+    "check_gradient": "check",
+    "check_module": "module",
+    "check_network": "network",
+    "check_step": "update",
+    "check_update": "update",
+}
 """The module of each public name; "verdict" for the others."""
 
 

@@ -294,11 +294,12 @@ class Examination:
                 self.findings.append(finding)
 
     def merge(self, finding: Finding) -> None:
-        """A relation of this array is broken already: its cause goes first."""
+        """A relation of this array is broken already: its causes and these are ranked together."""
         for k, other in enumerate(self.findings):
             if other.name == finding.name and other.verdict == FAIL:
                 known = {c.slug for c in other.causes}
                 causes = other.causes + tuple(c for c in finding.causes if c.slug not in known)
+                causes = tuple(sorted(causes, key=lambda found: -found.score))
                 shown = finding if finding.verdict == FAIL else replace(finding, verdict=FAIL)
                 note = other.note or finding.note
                 self.findings[k] = replace(shown, note=note, causes=causes)

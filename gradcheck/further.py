@@ -91,7 +91,8 @@ def report_there(
         there = examination.at(point)
         found = next((f for f in there if f.name == name and f.verdict == FAIL), finding)
         region = cause("region-wrong", 0.5, region=f"not here, but {title}")
-        finding, causes = found, (*found.causes, region)
+        named = tuple(c for c in found.causes if c.slug != "unrelated")
+        finding, causes = found, (*named, region)
     place = [k for k, f in enumerate(examination.findings) if f.name == name]
     note = f"right here, wrong {title}"
     examination.findings[place[0]] = replace(finding, note=note, causes=causes)

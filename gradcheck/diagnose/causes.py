@@ -36,6 +36,11 @@ CAUSES: dict[str, Row] = {
         "only: {factors} …",
         0.45,
     ),
+    "batch-scale": Row(
+        "the gradient of {name} is {what} over the batch, relative to that of the others",
+        0.4,
+        is_convention=True,
+    ),
     # ------------------------------------------------------------------ arrangement
     "transposed": Row(
         "d{name} is the transpose of the right one; the gradient has the shape of {name}: for "
@@ -143,12 +148,24 @@ CAUSES: dict[str, Row] = {
     "cache-aliased": Row(
         "{detail}: keep a copy of what backward needs, or give the caller one", 0.85
     ),
+    "parameter-modified": Row(
+        "{call} changes the parameter {name}: only the step of the optimiser may", 0.95
+    ),
     "input-modified": Row("{call} changes its argument {name} in place: work on a copy", 0.95),
     "cotangent-modified": Row("backward changes dy in place: work on a copy", 0.95),
     "output-not-written": Row(
         "some entries are never written and hold what was in memory before", 0.9
     ),
     "tail-not-computed": Row("the last {count} entries {axis} are not computed: {detail}", 0.8),
+    ),
+    "tail-not-computed": Row(
+        "the last {count} entries along axis {axis} are not computed: a loop in blocks of "
+        "{block} without its tail",
+        0.8,
+    ),
+    "batch-size-fixed": Row(
+        "right for a batch of {n} only, {detail}: take the number of rows from the array", 0.85
+    ),
     "layout-ignored": Row(
         "another answer for the same numbers in another memory layout: {detail}", 0.9
     ),
@@ -191,6 +208,11 @@ CAUSES: dict[str, Row] = {
         "the formula of {used} is used in {mode}: with running statistics they are constants", 0.9
     ),
     "running-statistics-drift": Row("the running statistics are not as they should be: {detail}"),
+    "unbiased-running-variance": Row(
+        "the variance that is stored is unbiased, divided by n − 1, as PyTorch's is",
+        0.4,
+        is_convention=True,
+    ),
     # ------------------------------------------------------------------ losses
     "one-hot-not-subtracted": Row(
         "the targets are not subtracted: dz = softmax(z) − y, not softmax(z)", 0.9
@@ -243,6 +265,19 @@ CAUSES: dict[str, Row] = {
     ),
     "momentum-mismatch": Row("the momentum is not v ← μ·v − lr·g, w ← w + v: {detail}", 0.85),
     "update-formula-mismatch": Row("the step is not w ← w − lr·g: {detail}", 0.8),
+    "bias-correction-missing": Row(
+        "Adam's correction for the start at zero is missing {detail}: m̂ = m/(1 − β₁ᵗ), "
+        "v̂ = v/(1 − β₂ᵗ)",
+        0.88,
+    ),
+    "not-zeroed": Row(
+        "gradients are not set to zero between steps, so that they add up: {detail}", 0.85
+    ),
+    "parameter-not-updated": Row("the step leaves {name} as it is", 0.9),
+    "learning-rate-in-velocity": Row("{detail}", 0.4, is_convention=True),
+    "epsilon-convention": Row("{detail}", 0.4, is_convention=True),
+    "norm-momentum": Row("{detail}", 0.4, is_convention=True),
+    "decay-convention": Row("{detail}", 0.4, is_convention=True),
     # ------------------------------------------------------------------ arithmetic
     "reduced-precision": Row(
         "right to about {digits} digits only: something in backward is computed in {dtype}", 0.7
