@@ -157,12 +157,6 @@ CAUSES: dict[str, Row] = {
         "some entries are never written and hold what was in memory before", 0.9
     ),
     "tail-not-computed": Row("the last {count} entries {axis} are not computed: {detail}", 0.8),
-    ),
-    "tail-not-computed": Row(
-        "the last {count} entries along axis {axis} are not computed: a loop in blocks of "
-        "{block} without its tail",
-        0.8,
-    ),
     "batch-size-fixed": Row(
         "right for a batch of {n} only, {detail}: take the number of rows from the array", 0.85
     ),
