@@ -31,7 +31,7 @@ AIM = 0.01
 NEGLIGIBLE = 1e-3
 """Gradients below this share of the natural one are not measured more closely at once."""
 
-DOUBT, COARSE = 3.0, 30.0
+DOUBT, COARSE = 10.0, 30.0
 """Bars by which a gradient must be off to be wrong: error bars are estimates, and those of
 float32 are estimates of few digits. In between lies "inconclusive"."""
 
@@ -167,6 +167,7 @@ class Gauge:
         gradient = quantity.gradient
         dtype = gradient.dtype if gradient.dtype in POWER else np.dtype(np.float64)
         self.power, self.unit = POWER[dtype], float(np.finfo(dtype).eps)
+        self.tiny = float(np.finfo(dtype).tiny)
         self.doubt = COARSE if max(self.unit, quantity.epsilon) > UNIT else DOUBT
         if quantity.spread is not None and SPREAD * quantity.spread.max() > abs(gradient).max():
             self.doubt = np.inf  # the largest entry is nothing but rounding
@@ -198,6 +199,7 @@ class Gauge:
     def slack(self, probe: Probe) -> float:
         """How far rounding inside backward may have moved what it says."""
         slack = ROUNDING * self.unit * (self.steepest * probe.length + self.natural / 8)
+        slack += ROUNDING * self.tiny * probe.length
         if self.quantity.spread is not None:
             slack += SPREAD * float(np.linalg.norm(self.quantity.spread * probe.direction))
         return slack
