@@ -126,6 +126,7 @@ class Examination:
             return
         if not self.relations_hold():
             return
+        subject.is_watched = False
         self.measure()
         if self.settings.further_points:
             self.look_elsewhere()
@@ -185,7 +186,8 @@ class Examination:
         for i in self.places():
             gradient = self.point.gradients[i]
             spread = largest_difference(gradient, [g[i] for g in jittered])
-            quantity = self.quantity(i, self.wide, gradient, spread)
+            weights = flat(self.point.cotangents)
+            quantity = self.quantity(i, self.wide, gradient, weights, spread)
             comparison = compare(quantity, self.rng)
             if comparison.finding.verdict == FAIL and gradient.size > ENTRYWISE:
                 comparison = self.narrow_down(quantity, comparison)
@@ -194,7 +196,7 @@ class Examination:
         self.judge(comparisons)
 
     def quantity(
-        self, i: int, wide: list[Any], gradient: Array, spread: Array | None = None
+        self, i: int, wide: list[Any], gradient: Array, weights: Array, spread: Array
     ) -> Quantity:
         def at(value: Array) -> Array:
             moved = [value if j == i else w for j, w in enumerate(wide)]
@@ -207,10 +209,9 @@ class Examination:
             within(at, self.bounds(i)),
             wide[i],
             gradient,
-            flat(self.point.cotangents),
+            weights,
             self.epsilon,
             spread,
-            self.inputs[i].shape,
         )
 
     def bounds(self, i: int) -> tuple[float, float] | None:
@@ -222,14 +223,12 @@ class Examination:
         if abs(one.probe.direction).min() != 1 or not one.estimate.is_finite:
             return comparison
         off = one.probe.analytic - one.estimate.value
-        before = self.subject.forward_calls
-        index, _ = locate(
+        index, calls = locate(
             quantity.function, quantity.x, quantity.gradient, quantity.weights, one.probe, off
         )
-        calls = self.subject.forward_calls - before
         found = pattern(quantity, self.rng, index, off, one)
         finding = replace(found.finding, note=f"located in {calls} calls of forward")
-        return Comparison(finding, comparison.count + found.count, found.measured)
+        return replace(found, finding=finding, count=comparison.count + found.count)
 
     def judge(self, comparisons: dict[int, Comparison]) -> None:
         """Findings, with causes for what is wrong."""
@@ -238,7 +237,10 @@ class Examination:
         evidence = self.evidence(comparisons) if any(wrong) else None
         for i, comparison in comparisons.items():
             finding = comparison.finding
-            if evidence is not None and finding.verdict == FAIL:
+            if comparison.is_alone:
+                lone = cause("entries-wrong", count=1, total=self.wide[i].size, where=finding.where)
+                finding = replace(finding, causes=(lone,))
+            elif evidence is not None and finding.verdict == FAIL:
                 finding = replace(finding, causes=diagnose(evidence, i))
             self.note_convention(comparison)
             finding = replace(finding, detail=detail_of(comparison, self.wide[i].shape))
@@ -305,47 +307,56 @@ class Examination:
 
     def look_elsewhere(self) -> None:
         """At other points, along directions: what is right here only, by chance or by state."""
-        for title, inputs in further_points(self.inputs, self.rng):
-            passing = [f.name for f in self.findings if f.verdict == PASS]
-            places = [i for i in self.places() if self.subject.names[i] in passing]
+        for title, inputs in further_points(self.inputs, self.point.outputs, self.rng):
             try:
                 outputs = self.subject.outputs(inputs)
-                gradients = self.subject.gradients(self.point.cotangents, inputs)
             except Raised:
                 continue  # outside the domain
             if not all(np.isfinite(y).all() for y in outputs):
                 continue
-            wide = [a.astype(w.dtype) if is_floating(a) else a
-                    for a, w in zip(inputs, self.wide, strict=True)]  # fmt: skip
-            for i in places:
-                self.compare_there(i, title, inputs, wide, gradients)
+            cotangents = self.point.cotangents
+            if any(c.shape != y.shape for c, y in zip(cotangents, outputs, strict=True)):
+                if self.settings.is_fixed or self.settings.cotangents is not None:
+                    continue
+                cotangents = self.draw_cotangents(outputs)
+            self.compare_there(title, Point(inputs, cotangents, outputs, []))
 
-    def compare_there(
-        self, i: int, title: str, inputs: list[Any], wide: list[Any], gradients: list[Any]
-    ) -> None:
-        gradient = gradients[i]
-        if gradient is None or not np.isfinite(gradient).all():
+    def compare_there(self, title: str, point: Point) -> None:
+        """Every gradient that passed here, at another point."""
+        passing = {f.name: k for k, f in enumerate(self.findings) if f.verdict == PASS}
+        places = [i for i in self.places() if self.subject.names[i] in passing]
+        try:
+            gradients = self.subject.gradients(point.cotangents, point.inputs)
+            jittered = [
+                self.subject.gradients(point.cotangents, jitter(point.inputs, self.rng))
+                for _ in range(JITTERS)
+            ]
+        except Raised as raised:
+            self.notes.append(f"{title}: {raised}")
             return
-        jittered = [
-            self.subject.gradients(self.point.cotangents, jitter(inputs, self.rng))
-            for _ in range(JITTERS)
+        wide = [
+            a.astype(w.dtype) if is_floating(a) else a
+            for a, w in zip(point.inputs, self.wide, strict=True)
         ]
-        spread = largest_difference(gradient, [g[i] for g in jittered])
-        quantity = self.quantity(i, wide, gradient, spread)
-        places = directions(gradient.astype(np.float64), self.rng, ELSEWHERE_DIRECTIONS)
-        comparison = compare(quantity, self.rng, places)
-        self.checked += comparison.count
-        if comparison.finding.verdict != FAIL:
-            return
-        first = self.point.gradients[i]
-        if same(gradient, first):
-            found = cause("stale-cache", detail="other inputs give the same gradient as the first")
-        else:
-            found = cause("region-wrong", region=f"not here, but {title}")
-        for k, finding in enumerate(self.findings):
-            if finding.name == self.subject.names[i]:
+        for i in places:
+            name, gradient = self.subject.names[i], gradients[i]
+            if gradient is None:
+                continue
+            spread = largest_difference(gradient, [g[i] for g in jittered])
+            quantity = self.quantity(i, wide, gradient, flat(point.cotangents), spread)
+            along = directions(gradient.astype(np.float64), self.rng, ELSEWHERE_DIRECTIONS)
+            comparison = compare(quantity, self.rng, along)
+            self.checked += comparison.count
+            if comparison.finding.verdict == FAIL:
+                found = self.cause_there(i, title, gradient)
                 note = f"right here, wrong {title}"
+                k = passing[name]
                 self.findings[k] = replace(comparison.finding, note=note, causes=(found,))
+
+    def cause_there(self, i: int, title: str, gradient: Array) -> Cause:
+        if same(gradient, self.point.gradients[i]):
+            return cause("stale-cache", detail="other inputs give the same gradient as the first")
+        return cause("region-wrong", region=f"not here, but {title}")
 
 
 def detail_of(comparison: Comparison, shape: tuple[int, ...]) -> Detail | None:

@@ -28,9 +28,22 @@ def elsewhere(inputs: Sequence[Any], rng: np.random.Generator, size: float = 1.0
 
 
 def further_points(
-    inputs: Sequence[Any], rng: np.random.Generator
+    inputs: Sequence[Any], outputs: Sequence[Array], rng: np.random.Generator
 ) -> Iterator[tuple[str, list[Any]]]:
     """Points, and how to call them."""
     yield "at other inputs", elsewhere(inputs, rng)
     yield "at larger inputs", elsewhere(inputs, rng, FARTHER)
     yield "at smaller inputs", elsewhere(inputs, rng, NEARER)
+    rows = outputs[0].shape[0] if outputs[0].ndim else 0
+    if rows > 1:
+        yield f"with {rows - 1} rows", sliced(inputs, rows, rows - 1)
+    if rows > 2:
+        yield "with one row", sliced(inputs, rows, 1)
+
+
+def sliced(inputs: Sequence[Any], rows: int, fewer: int) -> list[Any]:
+    """The first `fewer` rows of every array that has `rows`."""
+    return [
+        np.array(a[:fewer]) if isinstance(a, np.ndarray) and a.ndim and len(a) == rows else a
+        for a in inputs
+    ]

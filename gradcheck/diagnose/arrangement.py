@@ -1,5 +1,7 @@
 """To come."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-RECOGNISERS: tuple[Callable, ...] = ()
+from gradcheck.verdict import Cause
+
+RECOGNISERS: tuple[Callable[..., Iterator[Cause]], ...] = ()

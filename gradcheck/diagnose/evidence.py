@@ -57,7 +57,7 @@ class Evidence:
         """Where the numeric gradient of input i is known."""
         if self.numeric[i] is None:
             return np.zeros(self.inputs[i].shape, bool)
-        return np.isfinite(self.numeric[i])
+        return np.asarray(np.isfinite(self.numeric[i]))
 
     def closeness(self, i: int) -> float:
         """How far off a candidate may be from the analytic gradient, but for error bars."""
@@ -66,7 +66,7 @@ class Evidence:
 
     def tolerance(self, i: int) -> Array:
         """How far off, entry by entry, a candidate may be from the analytic gradient."""
-        return self.closeness(i) + np.nan_to_num(self.error_bars[i], posinf=0.0)
+        return np.asarray(self.closeness(i) + np.nan_to_num(self.error_bars[i], posinf=0.0))
 
     def scale(self, i: int) -> float:
         """The size of the gradients of input i, analytic and numeric."""

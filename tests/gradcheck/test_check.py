@@ -232,8 +232,14 @@ def test_bad_calls_say_what_is_wrong(rng):
     x = rng.standard_normal(3)
     with pytest.raises(ValueError, match="names has 2 entries, expected 1"):
         check(np.sin, lambda dy, x: (dy,), [x], ["a", "b"])
-    with pytest.raises(ValueError, match="backward gives 2 gradients, expected 1"):
-        check(np.sin, lambda dy, x: (dy, dy), [x])
+    with pytest.raises(TypeError, match="check: forward is 3, expected a function"):
+        check(3, lambda dy, x: (dy,), [x])
+    with pytest.raises(TypeError, match="backward.* cannot be called with 2 arguments"):
+        check(np.sin, lambda dy: (dy,), [x])
+    with pytest.raises(TypeError, match="complex128, expected real numbers"):
+        check(np.sin, lambda dy, x: (dy,), [x * 1j])
+    with pytest.raises(ValueError, match=r"a cotangent has shape \(2,\), expected \(3,\)"):
+        check(np.sin, lambda dy, x: (dy,), [x], cotangent=np.ones(2))
 
 
 def test_the_callers_arrays_are_untouched(rng):
