@@ -9,10 +9,11 @@
 """
 
 from gradcheck.check import check, check_gradient
+from gradcheck.module import check_module
 from gradcheck.network import check_network
 from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Cause, Detail, Finding, Report
 
 __all__ = [
     "FAIL", "INCONCLUSIVE", "PASS", "Cause", "Detail", "Finding", "Report", "check",
-    "check_gradient", "check_network",
+    "check_gradient", "check_module", "check_network",
 ]  # fmt: skip

@@ -31,6 +31,11 @@ CAUSES: dict[str, Row] = {
         0.75,
     ),
     "scaled-by-constant": Row("every entry is {factor:.6g} times the right one", 0.5),
+    "batch-scale": Row(
+        "the gradient of {name} is {what} over the batch, relative to that of the others",
+        0.4,
+        is_convention=True,
+    ),
     # ------------------------------------------------------------------ arrangement
     "transposed": Row(
         "the gradient is the transpose of the right one: dW = xᵀ·dy has the shape of W", 0.8
@@ -95,6 +100,9 @@ CAUSES: dict[str, Row] = {
     "cache-aliased": Row(
         "{detail}: keep a copy of what backward needs, or give the caller one", 0.85
     ),
+    "parameter-modified": Row(
+        "{call} changes the parameter {name}: only the step of the optimiser may", 0.95
+    ),
     "input-modified": Row("{call} changes its argument {name} in place: work on a copy", 0.95),
     "cotangent-modified": Row("backward changes dy in place: work on a copy", 0.95),
     "output-not-written": Row(
@@ -104,6 +112,9 @@ CAUSES: dict[str, Row] = {
         "the last {count} entries along axis {axis} are not computed: a loop in blocks of "
         "{block} without its tail",
         0.8,
+    ),
+    "batch-size-fixed": Row(
+        "right for a batch of {n} only, {detail}: take the number of rows from the array", 0.85
     ),
     "layout-ignored": Row(
         "another answer for the same numbers in another memory layout: {detail}", 0.9
@@ -138,6 +149,11 @@ CAUSES: dict[str, Row] = {
         "the formula of {used} is used in {mode}: with running statistics they are constants", 0.9
     ),
     "running-statistics-drift": Row("the running statistics are not as they should be: {detail}"),
+    "unbiased-running-variance": Row(
+        "the variance that is stored is unbiased, divided by n − 1, as PyTorch's is",
+        0.4,
+        is_convention=True,
+    ),
     # ------------------------------------------------------------------ losses
     "one-hot-not-subtracted": Row(
         "the targets are not subtracted: dz = softmax(z) − y, not softmax(z)", 0.9
