@@ -1,10 +1,19 @@
 """All cases, in the order of the report."""
 
-from gradcheck.catalogue import activation, affine, batchnorm, loss, network, optimizer, protocol
+from gradcheck.catalogue import (
+    activation,
+    affine,
+    batchnorm,
+    loss,
+    module,
+    network,
+    optimizer,
+    protocol,
+)
 from gradcheck.catalogue import right as correct
 from gradcheck.catalogue.case import Bug, Right
 
-FAMILIES = (affine, activation, batchnorm, loss, protocol, network, optimizer)
+FAMILIES = (affine, activation, batchnorm, loss, protocol, module, network, optimizer)
 
 
 def bugs() -> list[Bug]:
@@ -14,4 +23,4 @@ def bugs() -> list[Bug]:
 
 def rights() -> list[Right]:
     """Every correct function."""
-    return [*correct.rights(), *network.rights(), *optimizer.rights()]
+    return [*correct.rights(), *module.rights(), *network.rights(), *optimizer.rights()]
