@@ -10,7 +10,7 @@ import numpy as np
 from gradcheck.arrays import generator, jitter, largest_difference
 from gradcheck.compare import Comparison, Quantity, compare
 from gradcheck.course import parameters
-from gradcheck.examine import JITTERS
+from gradcheck.rounding import JITTERS
 from gradcheck.verdict import FAIL, PASS, Finding, Report
 
 Array = np.ndarray
