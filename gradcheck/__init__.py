@@ -11,9 +11,10 @@
 from gradcheck.check import check, check_gradient
 from gradcheck.module import check_module
 from gradcheck.network import check_network
+from gradcheck.update import check_step, check_update
 from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Cause, Detail, Finding, Report
 
 __all__ = [
     "FAIL", "INCONCLUSIVE", "PASS", "Cause", "Detail", "Finding", "Report", "check",
-    "check_gradient", "check_module", "check_network",
+    "check_gradient", "check_module", "check_network", "check_step", "check_update",
 ]  # fmt: skip

@@ -89,7 +89,7 @@ class Layer:
             if isinstance(found, tuple) and not self.parameters:
                 shapes = [np.shape(g) for g in found[1:]]
                 self.returns = finding.returned(self.target, shapes)
-        except Exception:  # noqa: BLE001, the check itself will say what was raised
+        except Exception:
             self.parameters = finding.found(self.target, before)
         finally:
             kept.restore()
@@ -100,7 +100,7 @@ class Layer:
         """What forward gives; (N,) losses and the like as they are."""
         self.mode.apply()
         self.x = x
-        given = (x,) if self.labels is None else (x, self.labels)
+        given = (x,) if self.labels is None else (x, self.labels_of(x))
         value = self.run(*given, **self.mode.keywords())
         self.gives_output = value is not None
         if value is None:
@@ -109,6 +109,13 @@ class Layer:
             raise TypeError("forward returns None")
         self.y = value[0] if isinstance(value, tuple) else value
         return self.y
+
+    def labels_of(self, x: Any) -> Any:
+        """As many labels as there are rows."""
+        count, shape = np.shape(x)[:1], np.shape(self.labels)
+        if not shape or shape[:1] == count:
+            return self.labels
+        return np.resize(np.asarray(self.labels), (*count, *shape[1:]))
 
     def backward(self, dy: Any) -> Any:
         """dx, or what was returned in its place."""
@@ -125,7 +132,7 @@ class Layer:
 
     def argument(self, name: str, dy: Any) -> Any:
         if any(word in name.lower() for word in LABEL_WORDS) and self.labels is not None:
-            return self.labels
+            return self.labels_of(self.x)
         return dy if is_cotangent(name) or len(self.arguments) == 1 else self.x
 
     def zero(self) -> None:

@@ -48,8 +48,12 @@ def run(session: Session) -> list[Broken]:
     for test in TESTS:
         session.trial.restart()
         try:
-            broken += test(session)
-        except Exception as error:  # noqa: BLE001, theirs
+            for one in test(session):
+                if one.name not in {b.name for b in broken} and not (
+                    broken and one.name == "backward"
+                ):
+                    broken.append(one)
+        except Exception as error:
             name = test.__name__.replace("_", " ")
             session.notes.append(f"{name}: {type(error).__name__}: {error}")
     session.trial.restart()
@@ -98,7 +102,7 @@ def cache_of_the_last_forward(session: Session) -> Iterator[Broken]:
 def cache_filled_again(session: Session) -> Iterator[Broken]:
     """A second round, forward and backward, is as good as the first."""
     trial, x, dy, x2 = session.trial, session.x, session.dy, others(session)
-    _, expected = trial.alone(x2, dy)
+    y, expected = trial.alone(x2, dy)
     for title, between in (("", x), (" with another batch size", x[: max(len(x) // 2, 1)])):
         if title and len(between) == len(x):
             continue
@@ -110,9 +114,10 @@ def cache_filled_again(session: Session) -> Iterator[Broken]:
         trial.layer.zero()
         what = f"wrong after a round{title}"
         try:
-            trial.call(x2.copy())
+            if not near(np.array(trial.call(x2.copy())), y):
+                return  # forward itself remembers, as noted
             found = held(trial.receive(dy.copy()))
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             note = f"{what}: {type(error).__name__}: {error}"
             yield Broken("backward", cause("stale-cache", detail=note), note)
             return
@@ -237,9 +242,7 @@ def backward_draws_no_numbers(session: Session) -> Iterator[Broken]:
     trial = session.trial
     trial.layer.zero()
     trial.call(session.x.copy())
-    first = np.random.get_state()[1:3], held(trial.receive(session.dy.copy()))  # noqa: NPY002
-    second = np.random.get_state()[1:3], held(trial.receive(session.dy.copy()))  # noqa: NPY002
-    a, b = first[1][0], second[1][0]
+    a, b = (held(trial.receive(session.dy.copy()))[0] for _ in range(2))
     if a is None or near(a, b) or near(b, 2 * a):
         return
     trial.restart()

@@ -35,14 +35,16 @@ def run(session: Session) -> list[Broken]:
     if mean is None or variance is None:
         return []
     before = session.trial.layer.mode.training
+    broken: list[Broken] = []
     try:
-        return list(tested(session, mean, variance))
-    except Exception as error:  # noqa: BLE001, theirs
+        for one in tested(session, mean, variance):
+            broken.append(one)
+    except Exception as error:
         session.notes.append(f"running statistics: {type(error).__name__}: {error}")
-        return []
     finally:
         session.trial.layer.mode.training = before
         session.trial.restart()
+    return broken
 
 
 def tested(session: Session, mean: Place, variance: Place) -> Iterator[Broken]:
@@ -139,7 +141,7 @@ def weighted(session: Session, weight: float) -> Iterator[Broken]:
     layer = session.trial.layer.target
     name = next((n for n in OLD_WEIGHTS if is_share(getattr(layer, n, None))), None)
     expected = getattr(layer, name or "momentum", None)
-    if not is_share(expected):
+    if expected is None or not is_share(expected):
         return
     if abs(weight - expected) < 1e-4 and (name or weight >= 0.5):
         return
@@ -155,7 +157,7 @@ def weighted(session: Session, weight: float) -> Iterator[Broken]:
 
 
 def is_share(value: Any) -> bool:
-    return isinstance(value, (float, np.floating)) and 0 < value < 1
+    return isinstance(value, (float, np.floating)) and bool(0 < value < 1)
 
 
 def kept_in_backward(session: Session, mean: Place, variance: Place) -> Iterator[Broken]:
@@ -229,9 +231,11 @@ def gradient_of_evaluation(session: Session) -> Iterator[Broken]:
     that is worth a note and no more.
     """
     trial, mode = session.trial, session.trial.layer.mode
-    trial.restart()
-    trial.call(session.x.copy())
-    y, found = trial.alone(session.x, session.dy)
+    try:
+        _, found = trial.alone(session.x, session.dy)
+    except Exception:
+        session.notes.append("there is no backward after a forward in evaluation")
+        return
     if found[0] is None or found[0].shape != session.x.shape:
         return
     direction = session.rng.standard_normal(session.x.shape)

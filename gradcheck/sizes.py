@@ -49,7 +49,7 @@ def at_size(session: Session, x: Array) -> Iterator[Broken]:
     inputs = [x, *trial.values]
     try:
         y = trial.forward(x.copy(), *trial.values)
-    except Exception as error:  # noqa: BLE001, theirs; batchnorm may refuse one row
+    except Exception as error:
         session.notes.append(f"forward refuses a batch of {count}: {type(error).__name__}: {error}")
         return
     if not np.isfinite(y).all():
@@ -60,7 +60,7 @@ def at_size(session: Session, x: Array) -> Iterator[Broken]:
         if trial.layer.ignores_cotangent:
             dy = np.ones_like(dy)
         found = trial.backward(dy.copy(), x.copy(), *trial.values)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         note = f"backward raised {type(error).__name__} for a batch of {count}: {error}"
         yield Broken("backward", cause("batch-size-fixed", n=len(session.x), detail=note), note)
         return
@@ -87,14 +87,14 @@ def compared(
     note = f"right for a batch of {before}, wrong {where}"
     tail = missing_rows(session, inputs, dy, gradient) if i == 0 else 0
     if tail:
-        found = cause("tail-not-computed", count=tail, axis=0, block=count - tail)
+        found = cause("tail-not-computed", count=tail, axis=0, block=f"more than {tail}")
     else:
         found = cause("batch-size-fixed", n=before, detail=f"wrong {where}")
     yield Broken(name, found, note)
 
 
 def missing_rows(session: Session, inputs: list[Array], dy: Array, gradient: Array) -> int:
-    """How many of the last rows of dx are wrong, where all rows before them are right."""
+    """How many of the last rows of dx are zero and wrong, where all before them are right."""
     trial = session.trial
     rows = gradient.reshape(len(gradient), -1)
     is_right = []
@@ -106,7 +106,8 @@ def missing_rows(session: Session, inputs: list[Array], dy: Array, gradient: Arr
         scale = max(float(abs(rows).max(initial=0)), abs(estimate.value))
         is_right.append(agrees(total, estimate, scale))
     wrong = len(rows) - sum(is_right)
-    return wrong if all(is_right[: len(rows) - wrong]) else 0
+    is_tail = all(is_right[: len(rows) - wrong]) and not rows[len(rows) - wrong :].any()
+    return wrong if is_tail else 0
 
 
 def empty_batch(session: Session) -> None:
@@ -115,5 +116,5 @@ def empty_batch(session: Session) -> None:
     try:
         y = trial.forward(session.x[:0].copy(), *trial.values)
         trial.backward(np.zeros(y.shape), session.x[:0].copy(), *trial.values)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         session.notes.append(f"an empty batch raises {type(error).__name__}: {error}")

@@ -26,6 +26,7 @@ class Snapshot:
         self.generators: list[tuple[Any, Any]] = []
         self.numpy_state = np.random.get_state()  # noqa: NPY002, theirs may be this one
         self.python_state = random.getstate()
+        self.has_globals = True
         self.visit(root)
 
     def visit(self, value: Any) -> None:
@@ -76,8 +77,16 @@ class Snapshot:
         for holder, kept in self.holders:
             if isinstance(holder, (np.random.RandomState, random.Random)):
                 put_back(holder, kept)
-        np.random.set_state(self.numpy_state)  # noqa: NPY002
-        random.setstate(self.python_state)
+        if self.has_globals:
+            np.random.set_state(self.numpy_state)  # noqa: NPY002
+            random.setstate(self.python_state)
+
+    def are_globals_untouched(self) -> bool:
+        """Whether nobody has drawn from the global generators since."""
+        state = np.random.get_state()  # noqa: NPY002
+        pairs = zip(state, self.numpy_state, strict=True)
+        is_same = all(np.array_equal(a, b) for a, b in pairs)
+        return is_same and random.getstate() == self.python_state
 
 
 def slots_of(base: type) -> tuple[str, ...]:
