@@ -171,6 +171,32 @@ CAUSES: dict[str, Row] = {
         "the softmax runs over the batch instead of over the classes: axis 1", 0.88
     ),
     # ------------------------------------------------------------------ whole networks, steps
+    "activation-derivative-at-input": Row(
+        "the formula φ' = {formula} is for the output y, and is given the input z", 0.84
+    ),
+    "wrong-activation-derivative": Row(
+        "this is the derivative of {other}, and the activation is {name}", 0.84
+    ),
+    "activation-derivative-formula": Row(
+        "φ' is taken as {taken}, where it is {formula}", 0.78
+    ),
+    "activation-derivative-twice": Row("the activation's derivative is applied twice", 0.8),
+    "batchnorm-formula": Row(
+        "{detail}: dx = γ·rstd·(dy − mean(dy) − x̂·mean(dy·x̂)), dγ = Σₙ dy·x̂, dβ = Σₙ dy", 0.8
+    ),
+    "batchnorm-skipped": Row("backward leaves batchnorm out, which forward goes through", 0.86),
+    "layers-out-of-order": Row(
+        "backward goes through the steps in another order than forward, reversed: {detail}", 0.9
+    ),
+    "other-layers-values": Row("the values of another step are used: {detail}", 0.8),
+    "wrong-delta": Row("the gradient of another place is used: {detail}", 0.86),
+    "loss-mismatch": Row("this is {taken}, where {meant} is meant", 0.82),
+    "gradient-normalised": Row("the gradient is rescaled: {detail}", 0.75),
+    "bias-left-out": Row(
+        "forward does not add the bias, so that its gradient is zero: y = x·W + b", 0.9
+    ),
+    "raised": Row("{call} raised {error}", 0.95),
+    "follows-from": Row("a consequence of what is wrong at {where}: look there first", 0.2),
     "gradient-stops": Row(
         "the gradient stops at {where}: everything below is zero, though the loss depends on it",
         0.85,
