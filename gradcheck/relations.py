@@ -123,6 +123,8 @@ def linear(subject: Subject, point: Point) -> Iterator[tuple[int, float, Array, 
         for i, (gradient, other) in enumerate(zip(point.gradients, gradients, strict=True)):
             if not is_real(gradient) or other is None or gradient.shape != other.shape:
                 continue
+            if not np.isfinite(gradient).all():
+                continue  # a finding of its own
             expected = gradient.astype(np.float64) * factor
             tolerance = LINEAR * float(abs(expected).max(initial=0))
             tolerance += abs(factor) * point.rounding(i)

@@ -30,32 +30,74 @@ CAUSES: dict[str, Row] = {
         "once in the loss and once more",
         0.75,
     ),
-    "scaled-by-constant": Row("every entry is {factor:.6g} times the right one", 0.5),
     "batch-scale": Row(
         "the gradient of {name} is {what} over the batch, relative to that of the others",
         0.4,
         is_convention=True,
     ),
+    "scaled-by-constant": Row("every entry is {factor:.6g} times the right one{detail}", 0.5),
+    "scaled-along-axis": Row(
+        "every entry is the right one times a factor that depends on its index along axis {axis} "
+        "only: {factors} …",
+        0.45,
+    ),
     # ------------------------------------------------------------------ arrangement
     "transposed": Row(
-        "the gradient is the transpose of the right one: dW = xᵀ·dy has the shape of W", 0.8
+        "d{name} is the transpose of the right one; the gradient has the shape of {name}: for "
+        "y = x·w it is dw = xᵀ·dy",
+        0.85,
+    ),
+    "permuted": Row("the right numbers in the wrong places: {detail}", 0.75),
+    "wrong-shape": Row("the right numbers in shape {found}, expected {expected}", 0.85),
+    "jacobian-not-transposed": Row(
+        "forward's own map was applied to dy, J·dy; backward is its transpose, Jᵀ·dy (a sum "
+        "from the start goes back as a sum from the end, a shift as the opposite shift)",
+        0.78,
+    ),
+    "jacobian-diagonal-only": Row(
+        "d{name} = {what} counts each output's own entry only, but an output depends on "
+        "other entries of {name} as well: sum over all outputs",
+        0.85,
     ),
     "swapped-gradients": Row(
         "this is the gradient of {other}: two gradients are returned in each other's place", 0.85
     ),
     "wrong-weights": Row(
-        "dx is dy times other weights than forward used: dx = dy·Wᵀ, with the W of the forward "
-        "pass ({detail})",
-        0.85,
+        "d{x} is dy times other weights than forward used ({detail}): d{x} = dy·{w}ᵀ, with the "
+        "{w} of the forward pass",
+        0.87,
     ),
+    "wrong-product": Row("this is {given}; the gradient of w is {right}", 0.8),
     # ------------------------------------------------------------------ activations
     "activation-derivative-missing": Row(
-        "the derivative of the activation is missing: dx = dy·φ'(x), not dy", 0.85
+        "the derivative of the activation is missing: d{name} is formed from dy, where "
+        "dz = dy·φ'(z) belongs",
+        0.85,
     ),
     "activation-derivative-at-output": Row(
-        "φ' is taken at the output y instead of the input x: dx = dy·φ'(x)", 0.85
+        "φ' is taken at the output y instead of the input: dz = dy·φ'(z), not dy·φ'(y)", 0.86
     ),
-    "region-wrong": Row("right only on part of the domain: wrong where {region}", 0.6),
+    "output-formula-at-input": Row(
+        "{found} is the derivative written for the output, but x was put in: it is {right}", 0.87
+    ),
+    "wrong-function-derivative": Row("this is {given}, the gradient is {right}", 0.7),
+    "power-rule": Row(
+        "the exponent is off: the derivative falls and grows as |x|^{right}, this one as "
+        "|x|^{given}; (xⁿ)' = n·xⁿ⁻¹, here n = {n}",
+        0.82,
+    ),
+    "chain-rule-factor-missing": Row(
+        "the factor {factor} {what}: (f(g(x)))' = f'(g(x))·g'(x)", 0.78
+    ),
+    "product-rule-term-missing": Row(
+        "only {kept} is there, for u = {u}: (u·v)' = u'·v + u·v'", 0.84
+    ),
+    "path-missing": Row(
+        "{name} reaches y in two ways (such as x + f(x), or x·xᵀ), and the gradient of one of "
+        "them is missing: add both",
+        0.84,
+    ),
+    "region-wrong": Row("right only on part of the domain: wrong where {region}", 0.72),
     "kink-convention": Row(
         "at a kink, where the derivative is a choice: slopes {low:.6g} and {high:.6g}, this "
         "takes {taken:.6g}",
@@ -83,10 +125,16 @@ CAUSES: dict[str, Row] = {
     "cotangent-nonlinear": Row("the gradient is not linear in dy: {detail}", 0.5),
     # ------------------------------------------------------------------ sums over the batch
     "bias-not-summed": Row(
-        "db is not summed over the batch: db = Σₙ dy, dy.sum(axis=0) ({detail})", 0.85
+        "d{name} is not summed over the batch ({detail}): d{name} = Σₙ dy, dy.sum(axis=0)", 0.85
     ),
-    "bias-wrong-axis": Row("db is summed over the wrong axis: db = dy.sum(axis=0)", 0.85),
-    "samples-missing": Row("{detail}: not every sample of the batch is counted", 0.7),
+    "bias-wrong-axis": Row(
+        "d{name} is summed over the wrong axis ({detail}): sum over those along which {name} was "
+        "broadcast, for a bias dy.sum(axis=0)",
+        0.86,
+    ),
+    "samples-missing": Row("{detail}: every sample of the batch counts", 0.84),
+    "terms-missing": Row("{detail}: every output that an entry reaches counts", 0.8),
+    "output-ignored": Row("the cotangent of output {detail} is not used: add its gradient", 0.85),
     # ------------------------------------------------------------------ buffers and caches
     "accumulates-into-stale-buffer": Row(
         "the gradient is added to what an earlier call left: the second call gives {detail}", 0.9
@@ -108,11 +156,7 @@ CAUSES: dict[str, Row] = {
     "output-not-written": Row(
         "some entries are never written and hold what was in memory before", 0.9
     ),
-    "tail-not-computed": Row(
-        "the last {count} entries along axis {axis} are not computed: a loop in blocks of "
-        "{block} without its tail",
-        0.8,
-    ),
+    "tail-not-computed": Row("the last {count} entries {axis} are not computed: {detail}", 0.8),
     "batch-size-fixed": Row(
         "right for a batch of {n} only, {detail}: take the number of rows from the array", 0.85
     ),
@@ -223,6 +267,7 @@ CAUSES: dict[str, Row] = {
     "reduced-precision": Row(
         "right to about {digits} digits only: something in backward is computed in {dtype}", 0.7
     ),
+    "not-finite": Row("the gradient is {value} {where}, where the function is smooth", 0.7),
     "entries-wrong": Row("{count} of {total} entries are wrong, {where}", 0.3),
     "unrelated": Row("no simple relation to the right gradient was found", 0.05),
 }  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 from gradcheck.arrays import generator, jitter, largest_difference
 from gradcheck.compare import Quantity
 from gradcheck.course import parameters, told
-from gradcheck.examine import JITTERS
+from gradcheck.rounding import JITTERS
 from gradcheck.network.arrays import compare_array
 from gradcheck.network.drive import Places, gradients_of, parameter_values, preserved
 from gradcheck.network.elsewhere import look_elsewhere
