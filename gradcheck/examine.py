@@ -31,6 +31,7 @@ from gradcheck.diagnose import Evidence, diagnose
 from gradcheck.diagnose.causes import cause
 from gradcheck.diagnose.cotangent import nonlinear
 from gradcheck.further import look_elsewhere
+from gradcheck.invariants import structural_relations
 from gradcheck.locate import locate
 from gradcheck.pattern import pattern
 from gradcheck.points import elsewhere
@@ -134,6 +135,7 @@ class Examination:
         self.relations_hold()
         subject.is_watched = False
         self.measure()
+        self.overrule(structural_relations(subject, self.point))
         if self.settings.further_points:
             look_elsewhere(self)
 
@@ -190,6 +192,14 @@ class Examination:
         for b in broken:
             if not any(f.name == b.name and f.verdict == FAIL for f in self.findings):
                 self.findings.append(Finding(b.name, b.verdict, note=b.note, causes=(b.cause,)))
+
+    def overrule(self, broken: Iterable[Broken]) -> None:
+        """Relations sharper than differences: they make failures of what has passed."""
+        for b in broken:
+            passing = [f for f in self.findings if f.name == b.name and f.verdict != FAIL]
+            for f in passing:
+                self.findings.remove(f)
+            self.add([b])
 
     # ------------------------------------------------------------------ differences
 

@@ -189,6 +189,15 @@ CAUSES: dict[str, Row] = {
         0.88,
     ),
     "batchnorm-gamma-missing": Row("γ is missing: dx̂ = dy·γ before anything else", 0.9),
+    "batchnorm-terms-wrong": Row(
+        "the terms of the formula do not have the right weights ({detail}): dx = γ·rstd·(dy − "
+        "mean(dy) − x̂·mean(dy·x̂)), the middle one only where a mean is subtracted",
+        0.86,
+    ),
+    "batchnorm-parameter-gradient": Row("{detail}: dγ = Σ dy·x̂, dβ = Σ dy", 0.88),
+    "statistics-wrong-axis": Row(
+        "backward takes its means over {detail}: the same axes in both", 0.88
+    ),
     "batchnorm-mode-confused": Row(
         "the formula of {used} is used in {mode}: with running statistics they are constants", 0.9
     ),
@@ -208,6 +217,32 @@ CAUSES: dict[str, Row] = {
         "of −Σ y·log p, against p − y, of logsumexp(z) − y·z",
         0.85,
     ),
+    "softmax-sum-missing": Row(
+        "the sum over the classes is missing or another: {formula}", 0.9
+    ),
+    "softmax-jacobian-diagonal": Row(
+        "only the diagonal of the softmax's Jacobian is used, p·(1 − p)·dy: every class depends "
+        "on all logits, dz = p·(dy − Σ p·dy)",
+        0.9,
+    ),
+    "gradient-at-probabilities": Row(
+        "this is the gradient with respect to the probabilities, −y/p: forward takes logits, "
+        "{formula}",
+        0.88,
+    ),
+    "gradient-at-logits": Row(
+        "this is the gradient with respect to the logits, p − y: forward takes {taken}, {formula}",
+        0.88,
+    ),
+    "derivative-taken-twice": Row(
+        "the derivative of the {function} is multiplied in once more: it is in p − y already", 0.88
+    ),
+    "gradient-of-another-loss": Row("this is the gradient of another loss ({detail})", 0.84),
+    "label-smoothing-mismatch": Row(
+        "forward smooths the targets and backward does not: subtract the same targets in both",
+        0.89,
+    ),
+    "loss-half-missing": Row("one part of the loss has no gradient: {formula}", 0.88),
     "max-shift-missing": Row(
         "exp overflows at large logits: subtract the row's maximum first", 0.85
     ),
