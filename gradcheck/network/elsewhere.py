@@ -4,17 +4,18 @@ The replay knows the right gradients there, too, so each further place costs one
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gradcheck.course import parameters, told
 from gradcheck.diagnose.causes import cause
 from gradcheck.network.drive import gradients_of, preserved
+from gradcheck.network.explain import explain
+from gradcheck.network.listen import listening
 from gradcheck.network.losses import Loss
 from gradcheck.network.replay import REPRODUCED, Replay, replay
-from gradcheck.network.walk import gradient_place
-from gradcheck.verdict import FAIL, Cause, Finding
+from gradcheck.verdict import FAIL, PASS, Finding
 
 if TYPE_CHECKING:
     from gradcheck.network.check import Setting
@@ -26,6 +27,9 @@ MOVED = 0.25
 
 CLOSE = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 1e-2}
 """Relative to the largest entry. Between, nothing is said."""
+
+ROUNDING = 1e3
+"""Units in the last place, of the largest gradient: one that should be zero is not quite."""
 
 
 @dataclass(frozen=True)
@@ -55,68 +59,76 @@ def look_elsewhere(
     """The findings, with those that fail at another place, and a note of the first of these."""
     for point in points(setting.trial.x, setting.trial.labels):
         with preserved(setting.net):
-            wrong = wrong_there(setting, base, weights, point, rng)
-        if isinstance(wrong, str):
-            failed = Finding("network", FAIL, note=wrong, causes=(cause("raised", call="it", error=wrong),))
-            return [*findings, failed], [f"right here, but {point.title}: {wrong}"]
-        if wrong:
-            named = [n for n in reversed(list(setting.trial.gradients)) if n in wrong]
-            ordered = sorted(named, key=lambda n: (n == "input",))
-            first = gradient_place(ordered[0])
-            why = reason(point)
-            changed = [
-                replace(f, verdict=FAIL, note=f"right here, wrong {point.title}", causes=(why,))
-                if f.name in wrong
-                else f
-                for f in findings
-            ]
-            return changed, [f"first wrong: {first} (right here, wrong {point.title})"]
+            try:
+                wrong = wrong_there(setting, base, weights, point, rng)
+            except Exception as error:
+                raised = cause("raised", call="the network", error=told(error))
+                failed = Finding("network", FAIL, note=told(error), causes=(raised,))
+                return [*findings, failed], [f"right here, but {point.title}: {told(error)}"]
+        if wrong is not None:
+            return wrong
     return findings, []
-
-
-def reason(point: Point) -> Cause:
-    if point.moved:
-        return cause("stale-cache", detail="it does not follow when the parameters change")
-    if "batch" in point.title:
-        return cause("stale-cache", detail="it depends on the size of an earlier batch")
-    return cause("region-wrong", region=f"not here, but {point.title}")
 
 
 def wrong_there(
     setting: "Setting", base: Replay, weights: Array, point: Point, rng: np.random.Generator
-) -> set[str] | str:
-    """Names of the arrays that are wrong there; or what was raised."""
+) -> tuple[list[Finding], list[str]] | None:
+    """Findings and notes of that place, or None where nothing is wrong there."""
     net, count = setting.net, len(point.x)
     if point.moved:
-        for _, layer, attribute in parameters(net):
-            array = getattr(layer, attribute)
-            size = point.moved * float(abs(array).mean() or 1.0)
-            array[...] = array + (size * rng.standard_normal(array.shape)).astype(array.dtype)
-    try:
-        output = np.array(net.forward(point.x.copy()))
+        move(net, point.moved, rng)
+    output = np.array(net.forward(point.x.copy()))
+    with listening(net) as heard:
         found = gradients_of(net, point.x, point.labels)
-    except Exception as error:
-        return told(error)
     functions = [s.phi for s in base.steps if s.kind == "activation"]
     there = replay(net, point.x, functions, base.form)
-    width = 100 * REPRODUCED.get(output.dtype, 1e-9)
-    if not np.isfinite(there.output).all() or abs(there.output - output).max() > width * (
-        abs(output).max()
-    ):
-        return set()  # forward itself is another one there: nothing is known
+    width = 100 * REPRODUCED.get(output.dtype, 1e-9) * abs(output).max()
+    if not np.isfinite(there.output).all() or abs(there.output - output).max() > width:
+        return None  # forward itself is another one there: nothing is known
     loss = Loss(net, point.labels)
-    weight = weights[0] if setting.reduction == "sum" or weights.size == 1 else 1.0 / count
-    right = there.gradients(loss.derivative(there.output) * weight)
+    is_sum = setting.reduction == "sum" or weights.size == 1
+    scaled = weights if is_sum else np.full(count, 1.0 / count)
+    right = there.gradients(loss.derivative(there.output) * scaled[0])
     scales = (1.0,) if setting.reduction else (1.0, float(count), float(len(setting.trial.x)))
-    return {n for n, g in found.items() if is_wrong(g, right[n], scales)}
+    largest = max(float(abs(g).max(initial=0.0)) for g in right.values())
+    failed = [
+        failure(n, g, right[n], point)
+        for n, g in found.items()
+        if is_wrong(g, right[n], scales, largest)
+    ]
+    if not failed:
+        return None
+    trial = replace(setting.trial, x=point.x, labels=point.labels, gradients=found, heard=heard)
+    moved = replace(setting, trial=trial)
+    told_of, notes = explain(moved, failed, there, loss, scaled, right, (base,))
+    passing = {n: Finding(n, PASS) for n in found}
+    merged = passing | {f.name: f for f in told_of}
+    return list(merged.values()), [f"right at first, wrong {point.title}", *notes][::-1]
 
 
-def is_wrong(gradient: Array, right: Array, scales: tuple[float, ...]) -> bool:
+def move(net: Any, share: float, rng: np.random.Generator) -> None:
+    """All parameters, by about so much of their size."""
+    for _, layer, attribute in parameters(net):
+        array = getattr(layer, attribute)
+        size = share * float(abs(array).mean() or 1.0)
+        array[...] = array + (size * rng.standard_normal(array.shape)).astype(array.dtype)
+
+
+def failure(name: str, gradient: Array, right: Array, point: Point) -> Finding:
+    if gradient.shape != right.shape:
+        note = f"the gradient has shape {gradient.shape}, the array {right.shape}"
+        return Finding(name, FAIL, note=note)
+    off = np.abs(gradient - right)
+    index = tuple(int(k) for k in np.unravel_index(int(off.argmax()), off.shape))
+    bar = CLOSE[gradient.dtype] * float(abs(right).max())
+    note = f"right at first, wrong {point.title}"
+    return Finding(name, FAIL, str(index), float(gradient[index]), float(right[index]), bar, note)
+
+
+def is_wrong(gradient: Array, right: Array, scales: tuple[float, ...], natural: float) -> bool:
     if gradient.dtype not in CLOSE or gradient.shape != right.shape:
         return False
     close = CLOSE[gradient.dtype]
     largest = float(abs(right).max(initial=0.0))
-    natural = 1e-9  # gradients that are zero but for rounding
-    return all(
-        abs(gradient - s * right).max(initial=0.0) > s * (close * largest + natural) for s in scales
-    )
+    slack = close * largest + ROUNDING * float(np.finfo(gradient.dtype).eps) * natural
+    return all(abs(gradient - s * right).max(initial=0.0) > s * slack for s in scales)

@@ -1,25 +1,23 @@
 """From a walk down the network to findings: the first wrong place, causes, consequences."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gradcheck.course import parameters
 from gradcheck.diagnose.causes import cause
 from gradcheck.network.local import local_causes
 from gradcheck.network.losses import Loss
-from gradcheck.network.mistakes import Mistake, Scene
+from gradcheck.network.mistakes import Scene
 from gradcheck.network.replay import Replay, replay
-from gradcheck.network.walk import Belief, Told, Walk, gradient_place
+from gradcheck.network.walk import Belief, Event, Walk
 from gradcheck.verdict import FAIL, Cause, Finding
 
 if TYPE_CHECKING:
     from gradcheck.network.check import Setting
 
 Array = np.ndarray
-
-MINOR = 0.5
-"""Share of the best score that other accounts of the same mistake get."""
 
 BUFFERS = ("momentum_{}", "v_{}", "velocity_{}", "m_{}")
 
@@ -31,17 +29,17 @@ def explain(
     loss: Loss,
     weights: Array,
     right: dict[str, Array],
+    earlier: tuple[Replay, ...] = (),
 ) -> tuple[list[Finding], list[str]]:
     """Findings with causes, and notes that begin with the first wrong place."""
     if contradicted(findings, right):
         return findings, ["a replay in NumPy has other gradients than differences: no place told"]
-    scene = scene_of(setting, base, loss, weights)
+    scene = scene_of(setting, base, loss, weights, earlier)
     walk = Walk(
         scene,
         loss.derivative(base.output) * weights[0],
         setting.trial.heard,
         scales_of(setting, weights),
-        setting.trial.spreads,
         right,
     )
     belief = walk.run()
@@ -69,13 +67,15 @@ def contradicted(findings: list[Finding], right: dict[str, Array]) -> bool:
     return False
 
 
-def scene_of(setting: "Setting", base: Replay, loss: Loss, weights: Array) -> Scene:
+def scene_of(
+    setting: "Setting", base: Replay, loss: Loss, weights: Array, earlier: tuple[Replay, ...]
+) -> Scene:
     trial, net = setting.trial, setting.net
     functions = [s.phi for s in base.steps if s.kind == "activation"]
     observed = {n: np.asarray(g) for n, g in trial.gradients.items() if g.dtype.kind in "fiub"}
     return Scene(
         base,
-        replay(net, trial.other[0], functions, base.form),
+        (replay(net, trial.other[0], functions, base.form), *earlier),
         observed,
         trial.earlier,
         loss.rows(base.output) if loss.kind != "own" else np.zeros(base.output.shape),
@@ -89,8 +89,6 @@ def scene_of(setting: "Setting", base: Replay, loss: Loss, weights: Array) -> Sc
 
 
 def buffers_of(net: Any) -> dict[str, dict[str, Array]]:
-    from gradcheck.course import parameters
-
     found: dict[str, dict[str, Array]] = {}
     for name, layer, attribute in parameters(net):
         for pattern in BUFFERS:
@@ -104,77 +102,72 @@ def told_findings(
     findings: list[Finding], belief: Belief, scene: Scene, setting: "Setting"
 ) -> tuple[list[Finding], list[str]]:
     """Each finding with what the walk says of its array."""
-    by_name = {t.name: t for t in belief.told}
-    order = places_in_order(belief)
-    first = order[0] if order else ""
-    found = []
-    for finding in findings:
-        if finding.verdict == FAIL:
-            told = by_name.get(finding.name)
-            found.append(with_causes(finding, told, belief, scene, setting, first))
-        else:
-            found.append(finding)
+    failed = {f.name for f in findings if f.verdict == FAIL}
+    causes = causes_of(belief, failed, scene, setting)
+    order = list(dict.fromkeys(event.place for event in belief.wrong))
+    found = [with_causes(f, causes.get(f.name), order) if f.name in failed else f
+             for f in findings]  # fmt: skip
     notes = []
-    if first:
-        notes.append(f"first wrong: {first} (everything above it matches)")
+    if order:
+        notes.append(f"first wrong: {order[0]} (everything above it matches)")
         notes += [f"wrong by itself, too: {place}" for place in order[1:]]
-    if belief.told and scene.replay.form.description:
+    if scene.replay.form.description:
         notes.append(f"forward: {scene.replay.form.description}")
     if scene.changed:
         notes.append(f"backward changes parameters in place: {', '.join(scene.changed)}")
     return found, notes
 
 
-def places_in_order(belief: Belief) -> list[str]:
-    """Where mistakes are made, in backward order, each once."""
-    found: list[str] = []
-    for told in belief.told:
-        places = [m.place for m in told.mistakes]
-        if not told.mistakes and not told.is_explained:
-            places = [gradient_place(told.name)]
-        found += [p for p in places if p not in found]
+@dataclass
+class Account:
+    """What is said of one wrong array: causes of its own, or the place that it follows from."""
+
+    causes: list[Cause] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
+    above: str = ""
+
+
+def causes_of(
+    belief: Belief, failed: set[str], scene: Scene, setting: "Setting"
+) -> dict[str, Account]:
+    """For each array that failed. A mistake on the path is told of the first that shows it."""
+    found: dict[str, Account] = {}
+    pending: list[Event] = []
+    above = ""
+    for event in belief.events:
+        on_path = not event.name or event.name.endswith(("receives", "returns"))
+        if on_path:
+            if event.is_wrong:
+                pending.append(event)
+                above = event.place
+            continue
+        account = Account(above=above)
+        if event.name in failed:
+            found[event.name] = account
+            told = [*pending, event] if event.is_wrong else pending
+            for one in told:
+                account.causes += causes_at(one, event, scene, setting)
+                account.places.append(one.place)
+            pending = []
     return found
 
 
-def with_causes(
-    finding: Finding,
-    told: Told | None,
-    belief: Belief,
-    scene: Scene,
-    setting: "Setting",
-    first: str,
-) -> Finding:
-    if told is None:
-        return consequence(finding, first)
-    if told.mistakes:
-        causes = [m.cause() for m in told.mistakes]
-        note = "; ".join(f"{m.place}: {m.slug}" for m in told.mistakes)
-        return replace(finding, note=finding.note or note, causes=tuple(causes))
-    if not told.is_explained:
-        local = local_causes(finding.name, told, scene, setting)
-        return replace(finding, causes=local or (cause("unrelated"),))
-    return consequence(finding, before(finding.name, belief) or first)
+def causes_at(event: Event, shown: Event, scene: Scene, setting: "Setting") -> list[Cause]:
+    if event.mistake is not None:
+        return [event.mistake.cause()]
+    local = () if event is not shown else local_causes(event, scene, setting)
+    return list(local) or [cause("unrelated")]
 
 
-def before(name: str, belief: Belief) -> str:
-    """The last mistake on the path above an array."""
-    place = ""
-    for told in belief.told:
-        if told.name == name:
-            break
-        on_path = [m for m in told.mistakes if m in belief.mistakes]
-        if on_path:
-            place = on_path[-1].place
-        elif not told.is_explained:
-            place = gradient_place(told.name)
-    return place
-
-
-def consequence(finding: Finding, place: str) -> Finding:
+def with_causes(finding: Finding, account: Account | None, order: list[str]) -> Finding:
+    if account is not None and account.causes:
+        unique = {c.slug: c for c in reversed(account.causes)}
+        places = ", ".join(dict.fromkeys(account.places))
+        note = finding.note or f"wrong at {places}"
+        ranked = sorted(reversed(list(unique.values())), key=lambda c: -c.score)
+        return replace(finding, note=note, causes=tuple(ranked))
+    place = account.above if account is not None and account.above else "".join(order[:1])
     if not place:
         return replace(finding, causes=finding.causes or (cause("unrelated"),))
     note = f"follows from {place}"
     return replace(finding, note=note, causes=(cause("follows-from", where=place),))
-
-
-__all__ = ["Cause", "Mistake", "explain"]

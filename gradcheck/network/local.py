@@ -12,7 +12,7 @@ from gradcheck.arrays import generator
 from gradcheck.diagnose import Evidence, diagnose
 from gradcheck.network.mistakes import Scene
 from gradcheck.network.replay import Step
-from gradcheck.network.walk import Told
+from gradcheck.network.walk import Event
 from gradcheck.subject import Subject
 from gradcheck.verdict import Cause
 
@@ -25,9 +25,10 @@ BUDGET = 1.0
 
 
 def local_causes(
-    name: str, told: Told, scene: Scene, setting: "Setting"
+    told: Event, scene: Scene, setting: "Setting"
 ) -> tuple[Cause, ...]:
     """What the recognisers say of the array, as that of its step alone."""
+    name = told.name
     place, _, letter = name.rpartition(".")
     step = next((s for s in scene.replay.steps if s.place == place), None)
     if step is None or told.delta is None:

@@ -7,6 +7,7 @@ explains most with the fewest mistakes goes on; so each mistake shows at its own
 what merely follows from it does not count.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -33,70 +34,87 @@ EXACT = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 2e-5}
 ROUGH = 3e-6
 """So near comes what was right but for float32 somewhere inside."""
 
+ROUNDING = 64.0
+"""Units in the last place, of the largest gradient of the network."""
+
+UNIT = float(np.finfo(np.float64).eps)
+
+TIE = 0.2
+"""Beliefs that cost so much more than the best are still worth keeping."""
+
 KEPT = 4
 """Beliefs that go on to the next step."""
 
 NEW, AGAIN, UNEXPLAINED = 1.0, 0.25, 2.6
 """What a mistake costs, the same mistake made above, and what no mistake explains."""
 
+EARLY = 1e-3
+"""Of two places that explain as much, the one that backward comes to first."""
+
+SECONDS = 1.0
+"""After so long, no further pairs of mistakes are tried."""
+
 SLIGHT = 0.05
 """Of two that explain as much, the one whose cause weighs more goes first."""
 
 
 @dataclass(frozen=True)
-class Told:
-    """What is said of one observed array."""
+class Event:
+    """Something on the way down: a mistake, or an array and what is said of it.
+
+    Attributes
+    ----------
+    name : of the array; empty for a mistake on the path.
+    mistake : what explains the array, or is made on the path; None where all is right.
+    is_explained : False where the array is wrong, and no mistake explains it.
+    place : where it is.
+    scale : the convention that the array follows.
+    delta : the gradient that the array was to be made of.
+    """
 
     name: str
-    mistakes: tuple[Mistake, ...] = ()
+    place: str
+    mistake: Mistake | None = None
     is_explained: bool = True
     scale: float = 1.0
     delta: Array | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def is_wrong(self) -> bool:
+        return self.mistake is not None or not self.is_explained
+
 
 @dataclass(frozen=True)
 class Belief:
-    """The gradient that their code has at some step, and the mistakes that led to it.
+    """The gradient that their code has at some step, and what led to it.
 
-    Attributes
-    ----------
-    delta : None where it is not known any more.
-    mistakes : in the order in which backward makes them.
-    pending : those of them that no array has shown yet.
+    `delta` is None where it is not known any more.
     """
 
     delta: Array | None
-    mistakes: tuple[Mistake, ...] = ()
-    pending: tuple[Mistake, ...] = ()
-    told: tuple[Told, ...] = ()
+    events: tuple[Event, ...] = ()
     cost: float = 0.0
-    trail: tuple[Array, ...] = ()
-    lost_at: str = ""
+    passages: int = 0
 
     def passing(self, delta: Array) -> "Belief":
-        trail = self.trail if self.delta is None else (*self.trail, self.delta)[-4:]
-        return replace(self, delta=delta, trail=trail)
+        return replace(self, delta=delta, passages=self.passages + 1)
 
     def making(self, one: Mistake, delta: Array) -> "Belief":
-        return replace(
-            self.passing(delta),
-            mistakes=(*self.mistakes, one),
-            pending=(*self.pending, one),
-            cost=self.cost + self.price(one),
-        )
+        cost = self.cost + self.price(one) + EARLY * self.passages
+        event = Event("", one.place, one)
+        return replace(self.passing(delta), events=(*self.events, event), cost=cost)
 
     def price(self, one: Mistake) -> float:
-        known = {m.kind for m in self.mistakes} | {m.kind for t in self.told for m in t.mistakes}
+        known = {e.mistake.kind for e in self.events if e.mistake is not None}
         return (AGAIN if one.kind in known else NEW) - SLIGHT * one.weight
 
-    def telling(self, told: Told, cost: float = 0.0) -> "Belief":
-        shown = told.mistakes or self.pending
-        return replace(
-            self,
-            told=(*self.told, replace(told, mistakes=shown, delta=self.delta)),
-            cost=self.cost + cost,
-            pending=() if told.mistakes == () else self.pending,
-        )
+    def telling(self, event: Event, cost: float = 0.0) -> "Belief":
+        event = replace(event, delta=self.delta)
+        return replace(self, events=(*self.events, event), cost=self.cost + cost)
+
+    @property
+    def wrong(self) -> tuple[Event, ...]:
+        return tuple(e for e in self.events if e.is_wrong)
 
 
 @dataclass(frozen=True)
@@ -105,7 +123,8 @@ class Passage:
 
     place: str
     right: Callable[[Array], Array]
-    wrong: Callable[[Array, Belief], Iterator[Guess]]
+    wrong: Callable[[Array], Iterator[Guess]]
+    step: Step | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +132,7 @@ class Look:
     """An array that was observed, and what it should be for a given gradient."""
 
     name: str
+    place: str
     observed: Array
     right: Callable[[Array], Array]
     wrong: Callable[[Array, Array], Iterator[Guess]]
@@ -128,14 +148,16 @@ class Walk:
 
     def __init__(
         self, scene: Scene, delta: Array, heard: Heard, scales: Sequence[float],
-        spreads: dict[str, Array], others: dict[str, Array],
+        others: dict[str, Array],
     ):  # fmt: skip
-        self.scene, self.heard, self.scales, self.spreads = scene, heard, tuple(scales), spreads
+        self.scene, self.heard, self.scales = scene, heard, tuple(scales)
         self.others = others
+        self.largest = max((float(abs(g).max(initial=0.0)) for g in others.values()), default=0.0)
         self.start = delta
 
     def run(self) -> Belief:
         """The cheapest account of all that was observed."""
+        self.deadline = time.monotonic() + SECONDS
         beliefs = [Belief(np.zeros_like(self.start))]
         for segment in segments(list(self.elements())):
             beliefs = self.through(segment, beliefs)
@@ -144,24 +166,23 @@ class Walk:
     # ------------------------------------------------------------------ what there is to see
 
     def elements(self) -> Iterator[Element]:
-        start = self.start
-        yield Passage(
-            "criterion.derivative", lambda _: start, lambda _, b: mistakes.loss_paths(self.scene)
-        )
-        yield from self.hearing("criterion", "derivative")
+        start, place = self.start, "criterion.derivative"
+        yield Passage(place, lambda _: start, lambda _: mistakes.loss_paths(self.scene))
+        yield from self.hearing("criterion", place)
         for step in reversed(self.scene.replay.steps):
             if not isinstance(step, ActivationStep):
-                yield from self.receiving(step)
+                yield from self.receiving(step, place)
                 yield from (self.look(step, letter) for letter in letters(step)
                             if f"{step.place}.{letter}" in self.scene.observed)  # fmt: skip
-            yield self.passage(step)
+            passage = self.passage(step)
+            place = passage.place
+            yield passage
+            yield from self.hearing(step.place, place)
         if "input" in self.scene.observed:
-            yield self.seen("input", self.scene.observed["input"])
-        else:
-            yield from self.hearing("linear_layers[0]", "backward")
+            yield self.seen("input", place, self.scene.observed["input"])
 
     def passage(self, step: Step) -> Passage:
-        def wrong(delta: Array, belief: Belief) -> Iterator[Guess]:
+        def wrong(delta: Array) -> Iterator[Guess]:
             if isinstance(step, ActivationStep):
                 yield from mistakes.activation_paths(step, delta, self.scene)
             elif isinstance(step, BatchNormStep):
@@ -170,20 +191,22 @@ class Walk:
                 yield from mistakes.linear_paths(step, delta, self.scene)
 
         part = "derivative" if isinstance(step, ActivationStep) else "dx"
-        return Passage(f"{step.place}.{part}", step.backward, wrong)
+        return Passage(f"{step.place}.{part}", step.backward, wrong, step)
 
-    def hearing(self, place: str, *methods: str) -> Iterator[Look]:
-        value = self.heard.returned(place, *methods, "backward")
+    def hearing(self, place: str, passage: str) -> Iterator[Look]:
+        """What a layer was heard to return, where that is the gradient passed on."""
+        methods = ("derivative", "backward") if place == "criterion" else ("backward",)
+        value = self.heard.returned(place, *methods)
         if value is not None and value.ndim == 2:
-            yield self.seen(f"{place} returns", value)
+            yield self.seen(f"{place} returns", passage, value)
 
-    def receiving(self, step: Step) -> Iterator[Look]:
+    def receiving(self, step: Step, passage: str) -> Iterator[Look]:
         value = self.heard.given(step.place)
         if value is not None and value.shape == step.y.shape:
-            yield self.seen(f"{step.place} receives", value)
+            yield self.seen(f"{step.place} receives", passage, value)
 
-    def seen(self, name: str, value: Array) -> Look:
-        return Look(name, value, lambda delta: delta, lambda *_: iter(()), resets=True)
+    def seen(self, name: str, place: str, value: Array) -> Look:
+        return Look(name, place, value, lambda delta: delta, lambda *_: iter(()), resets=True)
 
     def look(self, step: LinearStep | BatchNormStep, letter: str) -> Look:
         name = f"{step.place}.{letter}"
@@ -196,50 +219,88 @@ class Walk:
             yield from own(step, letter, delta, self.scene)  # type: ignore[arg-type]
             yield from mistakes.array_mistakes(step, letter, value, self.scene, self.others)
 
-        return Look(name, self.scene.observed[name], right, wrong)
+        return Look(name, gradient_place(name), self.scene.observed[name], right, wrong)
 
     # ------------------------------------------------------------------ trying
 
     def through(self, segment: list[Element], beliefs: list[Belief]) -> list[Belief]:
         """The best beliefs after a segment: with no new mistake, or with one or two."""
         best: list[Belief] = []
+        self.limit = np.inf
+        start = min(b.cost for b in beliefs)
         for allowed in (0, 1, 2):
-            found = [b for belief in beliefs for b in self.follow(segment, belief, allowed)]
-            best = distinct(sorted([*best, *found], key=lambda b: b.cost))[:KEPT]
-            gained = best[0].cost - min(b.cost for b in beliefs)
-            if gained < NEW * (allowed + 0.5) and not lost(best[0], segment):
+            for belief in beliefs:
+                for found in self.follow(segment, belief, allowed):
+                    best = distinct(sorted([*best, found], key=lambda b: b.cost))[:KEPT]
+                    self.limit = min(self.limit, best[0].cost + TIE)
+            if best[0].cost - start < (NEW + TIE) * (allowed + 1) - TIE and not lost(
+                best[0], segment
+            ):
                 break
-        return best
+        return [b for b in best if b.cost <= best[0].cost + TIE]
 
     def follow(self, segment: list[Element], belief: Belief, allowed: int) -> Iterator[Belief]:
         """All ways through a segment with so many new mistakes on the path."""
+        if belief.cost > self.limit or (allowed > 1 and time.monotonic() > self.deadline):
+            return
         if not segment:
             yield belief
             return
         first, *rest = segment
         if belief.delta is None:
             yield from self.follow(rest, self.resumed(first, belief), allowed)
-            return
-        if isinstance(first, Look):
+        elif isinstance(first, Look):
             for told in self.judged(first, belief):
                 yield from self.follow(rest, told, allowed)
+        else:
+            for passed in self.passed(first, rest, belief, allowed):
+                used = passed.cost - belief.cost > NEW / 2
+                yield from self.follow(rest, passed, allowed - used)
+
+    def passed(
+        self, passage: Passage, rest: list[Element], belief: Belief, allowed: int
+    ) -> Iterator[Belief]:
+        """The belief after a step: done right, or with each mistake that is allowed."""
+        assert belief.delta is not None
+        right = passage.right(belief.delta)
+        yield belief.passing(right)
+        yield from self.reordered(passage, belief)
+        if not (allowed or belief.wrong):
             return
-        right = first.right(belief.delta)
-        yield from self.follow(rest, belief.passing(right), allowed)
-        if allowed or belief.mistakes:
-            for one, value in self.tries(first, right, belief, rest):
-                if not usable(value, right):
-                    continue
-                made = belief.making(one, value)
-                is_again = made.cost - belief.cost < NEW / 2
-                if allowed or is_again:
-                    yield from self.follow(rest, made, allowed - (not is_again))
+        for one, value in self.tries(passage, right, belief, rest):
+            is_new = belief.price(one) > NEW / 2
+            if usable(value, right) and (allowed or not is_new):
+                yield belief.making(one, value)
+
+    def reordered(self, passage: Passage, belief: Belief) -> Iterator[Belief]:
+        """The activation's derivative, left out above batchnorm, comes after it."""
+        last = belief.wrong[-1].mistake if belief.wrong else None
+        step = passage.step
+        if not isinstance(step, BatchNormStep) or last is None or belief.delta is None:
+            return
+        if (last.slug, last.place) != (
+            "activation-derivative-missing",
+            f"activations[{step.index}].derivative",
+        ):
+            return
+        above = next(
+            s for s in self.scene.replay.steps
+            if isinstance(s, ActivationStep) and s.index == step.index
+        )  # fmt: skip
+        detail = "batchnorm before the activation that follows it"
+        one = mistake("layers-out-of-order", last.place, detail=detail)
+        events = tuple(replace(e, mistake=one) if e.mistake is last else e for e in belief.events)
+        yield replace(
+            belief.passing(step.backward(belief.delta) * above.slope),
+            events=events,
+            cost=belief.cost - SLIGHT,
+        )
 
     def tries(
         self, passage: Passage, right: Array, belief: Belief, rest: list[Element]
     ) -> Iterator[Guess]:
         assert belief.delta is not None
-        yield from passage.wrong(belief.delta, belief)
+        yield from passage.wrong(belief.delta)
         yield from mistakes.path_mistakes(passage.place, right, self.scene)
         yield from self.rescaled(passage.place, right, rest)
 
@@ -266,11 +327,10 @@ class Walk:
         value = look.right(belief.delta)
         scale = self.fits(look, value)
         if scale is not None:
-            yield belief.telling(Told(look.name, scale=scale))
+            yield belief.telling(Event(look.name, look.place, scale=scale))
             return
         if look.resets:
-            trusted = self.trusted(look, belief)
-            yield trusted
+            yield self.trusted(look, belief)
             return
         explained = False
         for one, guess in [*self.rough(look, value), *look.wrong(belief.delta, value),
@@ -278,13 +338,14 @@ class Walk:
             scale = self.fits(look, guess, ROUGH if one.slug == "reduced-precision" else 0.0)
             if scale is not None:
                 explained = True
-                yield belief.telling(Told(look.name, (one,), True, scale), belief.price(one))
+                event = Event(look.name, look.place, one, True, scale)
+                yield belief.telling(event, belief.price(one))
         if not explained:
-            yield belief.telling(Told(look.name, (), False), UNEXPLAINED)
+            yield belief.telling(Event(look.name, look.place, None, False), UNEXPLAINED)
 
     def trusted(self, look: Look, belief: Belief) -> Belief:
         """A layer was heard to have another gradient than was believed: go on with that."""
-        told = belief.telling(Told(look.name, (), False), UNEXPLAINED)
+        told = belief.telling(Event(look.name, look.place, None, False), UNEXPLAINED)
         scale = self.scales[-1] if len(self.scales) > 1 else self.scales[0]
         return replace(told, delta=look.observed / scale)
 
@@ -296,7 +357,7 @@ class Walk:
     def rough(self, look: Look, value: Array) -> list[Guess]:
         if look.observed.dtype != np.float64:
             return []
-        place = look.name
+        place = look.place
         return [Guess(mistake("reduced-precision", place, digits=7, dtype="float32"), value)]
 
     def odd_scale(self, look: Look, value: Array) -> list[Guess]:
@@ -304,7 +365,7 @@ class Walk:
         factor = proportion(look.observed, value)
         if factor is None:
             return []
-        place = gradient_place(look.name)
+        place = look.place
         count = self.scene.count
         found = []
         for scale in self.scales:
@@ -323,17 +384,18 @@ class Walk:
             return None
         exact = max(EXACT.get(observed.dtype, EXACT[np.dtype(np.float64)]), rough)
         largest = float(np.max(abs(value), initial=0.0))
-        slack = 8 * self.spreads[look.name] if look.name in self.spreads else 0.0
+        unit = float(np.finfo(observed.dtype).eps) if observed.dtype in EXACT else UNIT
+        floor = ROUNDING * unit * self.largest  # what should be zero is not quite
         for scale in self.scales:
             off = abs(observed - scale * value)
-            if (off <= exact * scale * largest + slack + np.finfo(float).tiny).all():
+            if (off <= scale * (exact * largest + floor)).all():
                 return scale
         return None
 
 
 def lost(belief: Belief, segment: list[Element]) -> bool:
     names = {e.name for e in segment if isinstance(e, Look)}
-    return any(not t.is_explained for t in belief.told if t.name in names)
+    return any(not e.is_explained for e in belief.events if e.name in names)
 
 
 def segments(elements: list[Element]) -> Iterator[list[Element]]:
@@ -371,9 +433,7 @@ def distinct(beliefs: Sequence[Belief]) -> list[Belief]:
     """Of beliefs that come to the same gradient with the same mistakes, the cheapest."""
     seen: dict[Any, Belief] = {}
     for belief in beliefs:
-        key = tuple((m.slug, m.place) for m in belief.mistakes), tuple(
-            (t.name, t.is_explained, tuple(m.slug for m in t.mistakes)) for t in belief.told
-        )
+        key = tuple((e.place, e.mistake and e.mistake.slug, e.is_explained) for e in belief.wrong)
         seen.setdefault(key, belief)
     return list(seen.values())
 

@@ -18,11 +18,7 @@ def activation_paths(step: ActivationStep, delta: Array, scene: Scene) -> Iterat
     yield from of_others(step, delta, scene)
     for slug, fields, factor in factors(step):
         yield Guess(mistake(slug, place, **fields), delta * factor)
-    if step.phi.name == "relu":
-        yield Guess(mistake("cotangent-masked", place), delta * (delta > 0))
-        yield Guess(
-            mistake("cotangent-masked", place), delta * (delta > 0) * step.slope
-        )
+    yield Guess(mistake("cotangent-masked", place), delta * (delta > 0))
 
 
 def factors(step: ActivationStep) -> Iterator[tuple[str, dict[str, object], Array]]:
@@ -64,8 +60,9 @@ def formulas(z: Array, y: Array) -> Iterator[tuple[str, Array]]:
 def of_others(step: ActivationStep, delta: Array, scene: Scene) -> Iterator[Guess]:
     """The right formula with the values of another layer or of another batch."""
     place, phi = f"{step.place}.derivative", step.phi
-    early = scene.earlier_step(step.place)
-    if early is not None and early.y.shape == step.y.shape:
+    for early in scene.earlier_steps(step.place):
+        if early.y.shape != step.y.shape:
+            continue
         detail = "its output of the batch before"
         yield Guess(mistake("stale-cache", place, detail=detail), delta * early.slope)
     for other in scene.replay.steps:

@@ -31,8 +31,9 @@ def batchnorm_paths(step: BatchNormStep, delta: Array, scene: Scene) -> Iterator
                     step.backward(delta) * rstd)  # fmt: skip
         yield Guess(mistake("batchnorm-skipped", place), delta)
         yield Guess(mistake("batchnorm-skipped", place), d)
-    early = scene.earlier_step(step.place)
-    if early is not None and early.x.shape == step.x.shape:
+    for early in scene.earlier_steps(step.place):
+        if early.x.shape != step.x.shape:
+            continue
         detail = "x̂ and rstd of the batch before"
         yield Guess(mistake("stale-cache", place, detail=detail), early.backward(delta))
     detail = "the means over the batch are sums"
@@ -100,6 +101,11 @@ def batchnorm_arrays(
 ) -> Iterator[Guess]:
     """Wrong dγ and dβ."""
     place, shape = f"{step.place}.d{letter}", step.gamma.shape
+    if not step.form.has_affine:
+        value = delta * step.hat if letter == "gamma" else delta
+        detail = "forward leaves γ and β out, so that their gradients are zero"
+        found = value.sum(axis=0).reshape(shape)
+        yield Guess(mistake("batchnorm-formula", place, detail=detail), found)
     if letter == "gamma":
         for detail, value in (
             ("dγ = Σ δ·z, where x̂ is meant", step.x),

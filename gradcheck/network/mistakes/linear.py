@@ -27,8 +27,9 @@ def linear_paths(step: LinearStep, delta: Array, scene: Scene) -> Iterator[Guess
     yield from changed_weights(step, delta, scene)
     for detail, weights in (("|W|", abs(W)), ("W²", W * W), ("sign(W)", np.sign(W))):
         yield Guess(mistake("wrong-weights", place, detail=detail), delta @ weights.T)
-    early = scene.earlier_step(step.place)
-    if early is not None and not np.array_equal(early.W, W):
+    for early in scene.earlier_steps(step.place):
+        if np.array_equal(early.W, W):
+            continue
         detail = "weights of an earlier forward, kept"
         yield Guess(mistake("stale-cache", place, detail=detail), delta @ early.W.T)
     detail = "+ b is added to the gradient"
@@ -61,8 +62,9 @@ def linear_arrays(step: LinearStep, letter: str, delta: Array, scene: Scene) -> 
         return
     place, right = f"{step.place}.dW", step.x.T @ delta
     yield Guess(mistake("transposed", place), right.T)
-    early = scene.earlier_step(step.place)
-    if early is not None and early.x.shape == step.x.shape:
+    for early in scene.earlier_steps(step.place):
+        if early.x.shape != step.x.shape:
+            continue
         detail = "its input of the batch before"
         yield Guess(mistake("stale-cache", place, detail=detail), early.x.T @ delta)
     shape = step.x.shape
@@ -80,6 +82,8 @@ def linear_arrays(step: LinearStep, letter: str, delta: Array, scene: Scene) -> 
 
 def bias_arrays(step: LinearStep, delta: Array) -> Iterator[Guess]:
     place, shape = f"{step.place}.db", step.b.shape
+    if not step.has_bias:
+        yield Guess(mistake("bias-left-out", place), delta.sum(axis=0).reshape(shape))
     kept = mistake("bias-not-summed", place, detail="each sample is kept apart")
     yield Guess(kept, delta)
     one = mistake("bias-not-summed", place, detail="only one sample is taken")

@@ -37,6 +37,9 @@ def cross_entropy_mistakes(z: Array, y: Array) -> Found:
     yield "one-hot-not-subtracted", {}, p
     yield "targets-not-normalised", {}, p * y.sum(axis=1, keepdims=True) - y
     yield "softmax-wrong-axis", {}, softmax(z, axis=0) - y
+    shifted = np.exp(z - z.max(axis=1, keepdims=True))
+    yield "softmax-wrong-axis", {}, shifted / shifted.sum(axis=0) - y
+    yield "softmax-wrong-axis", {}, shifted / shifted.sum() - y
     whole = np.exp(z - z.max())
     yield "softmax-wrong-axis", {}, whole / whole.sum() - y
     for limit in CLIPS:

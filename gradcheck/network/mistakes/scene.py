@@ -47,7 +47,7 @@ class Scene:
     Attributes
     ----------
     replay : the forward pass, right.
-    before : that of the batch before, for what is stale.
+    before : earlier forward passes, for what is stale.
     observed : the gradients under test, by the name of their array.
     earlier : those of the batch before.
     targets : as rows.
@@ -59,7 +59,7 @@ class Scene:
     """
 
     replay: Replay
-    before: Replay | None
+    before: tuple[Replay, ...]
     observed: dict[str, Array]
     earlier: dict[str, Array]
     targets: Array
@@ -70,10 +70,9 @@ class Scene:
     changed: dict[str, Array] = field(default_factory=dict)
     rate: float = 0.0
 
-    def earlier_step(self, place: str) -> Any:
-        """The same step in the batch before."""
-        steps = self.before.steps if self.before is not None else ()
-        return next((s for s in steps if s.place == place), None)
+    def earlier_steps(self, place: str) -> list[Any]:
+        """The same step in earlier passes."""
+        return [s for replay in self.before for s in replay.steps if s.place == place]
 
     def units(self) -> tuple[float, ...]:
         """Gradients of a mean are N times those of a sum: what is not linear sees which."""
