@@ -235,9 +235,7 @@ def far_from_zero(mean: float) -> Callable[[Generator, Setting], list[Any]]:
 
 
 CANCELLING = Formula("batchnorm", NAMES, cancelling, cancelling_backward, far_from_zero(3e6))
-CANCELLING_MISTAKES = (
-    Mistake("variance as E[x²] − E[x]² far from zero", ("reduced-precision",)),
-)
+CANCELLING_MISTAKES = (Mistake("variance as E[x²] − E[x]² far from zero", ("reduced-precision",)),)
 
 
 # ---------------------------------------------------------------- layernorm

@@ -32,9 +32,7 @@ class Pair:
     options: dict[str, Any] = field(default_factory=dict)
 
     def report(self, seed: int) -> Report:
-        return check(
-            self.forward, self.backward, self.inputs, self.names, seed, **self.options
-        )
+        return check(self.forward, self.backward, self.inputs, self.names, seed, **self.options)
 
 
 @dataclass(frozen=True)

@@ -217,13 +217,11 @@ def ask(peer: Peer, case: Case, seed: int) -> str:
             return ACCEPTED if peer.accepts(problem, seed) else REFUSED
     except (CannotExpressError, TimeoutError):
         return CANNOT
-    except Exception:  # noqa: BLE001, that is how most of them refuse
+    except Exception:
         return REFUSED
 
 
-def compare(
-    tally: Tally, seed: int, peers: Sequence[Peer] = PEERS
-) -> list[dict[str, Any]]:
+def compare(tally: Tally, seed: int, peers: Sequence[Peer] = PEERS) -> list[dict[str, Any]]:
     """A row for each installed peer, beside ours on the same cases."""
     installed = [peer for peer in peers if peer.is_installed]
     cases = [o.case for o in (*tally.bugs, *tally.rights)]

@@ -18,7 +18,10 @@ class Progress:
         self.total = total
         stream = sys.stderr
         self.is_shown = (
-            stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb" and total > 1
+            stream is not None
+            and stream.isatty()
+            and os.environ.get("TERM") != "dumb"
+            and total > 1
         )
         self.bar: Any = None
 

@@ -59,7 +59,7 @@ def run_case(case: Case, seed: int) -> Outcome:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             report = case.make(stream(case, seed)).report(seed)
-    except Exception as error:  # noqa: BLE001, the run goes on
+    except Exception as error:
         note = f"{type(error).__name__}: {error}"
         return Outcome(case, "error", 0, (), time.perf_counter() - began, note)
     causes = slugs_of(report) if isinstance(case, Bug) else conventions_of(report)
@@ -160,9 +160,12 @@ class Tally:
         """A tally for each family, in the order of the cases."""
         every = [*self.bugs, *self.rights]
         for family in dict.fromkeys(o.case.family for o in every):
-            yield family, Tally(
-                [o for o in self.bugs if o.case.family == family],
-                [o for o in self.rights if o.case.family == family],
+            yield (
+                family,
+                Tally(
+                    [o for o in self.bugs if o.case.family == family],
+                    [o for o in self.rights if o.case.family == family],
+                ),
             )
 
 
@@ -200,7 +203,9 @@ def text_of(tally: Tally, seconds: float, seed: int) -> str:
 
 
 def table_of(tally: Tally) -> list[str]:
-    head = f"{'family':<22}{'bugs':>6}{'caught':>8}{'first':>7}{'three':>7}{'right':>7}{'alarms':>8}"
+    head = (
+        f"{'family':<22}{'bugs':>6}{'caught':>8}{'first':>7}{'three':>7}{'right':>7}{'alarms':>8}"
+    )
     return [
         head,
         *(
