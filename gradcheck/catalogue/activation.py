@@ -120,7 +120,7 @@ SETTINGS = (PLAIN, SINGLE)
 
 MISSING = ("activation-derivative-missing",)
 AT_OUTPUT = ("activation-derivative-at-output",)
-AT_INPUT = ("activation-derivative-at-input", "activation-derivative-at-output")
+AT_INPUT = ("output-formula-at-input", "activation-derivative-at-output")
 REGION = ("region-wrong",)
 FORMULA = ("entries-wrong", "unrelated", "region-wrong")
 
@@ -174,12 +174,12 @@ TANH_MISTAKES = (
 SIGMOID_MISTAKES = (
     *common(lambda x: sigmoid(x) * (1 - sigmoid(x))),
     Mistake("φ' missing", MISSING, without_derivative, settings=SETTINGS),
-    Mistake("y for y·(1 − y)", FORMULA, lambda dy, x: dy * sigmoid(x)),
+    Mistake("y for y·(1 − y)", ("chain-rule-factor-missing", *FORMULA), lambda dy, x: dy * sigmoid(x)),
     Mistake("x·(1 − x) for y·(1 − y)", AT_INPUT, lambda dy, x: dy * x * (1 - x)),
     Mistake("φ'(y)", AT_OUTPUT,
             lambda dy, x: dy * sigmoid(sigmoid(x)) * (1 - sigmoid(sigmoid(x))),
             settings=SETTINGS),
-    Mistake("the derivative of tanh", FORMULA, lambda dy, x: dy * (1 - sigmoid(x) ** 2)),
+    Mistake("the derivative of tanh", ("wrong-function-derivative", *FORMULA), lambda dy, x: dy * (1 - sigmoid(x) ** 2)),
     Mistake("y − 1 for 1 − y", ("sign-flipped",), lambda dy, x: dy * sigmoid(x) * (sigmoid(x) - 1)),
 )  # fmt: skip
 
@@ -230,14 +230,14 @@ OTHER_MISTAKES: dict[str, tuple[Formula, tuple[Mistake, ...]]] = {
     "gelu": (GELU, (
         Mistake("φ' of the approximation by tanh", FORMULA + ("reduced-precision",),
                 lambda dy, x: dy * gelu_tanh_slope(x), settings=(PLAIN, LARGE)),
-        Mistake("the term x·φ(x) missing", FORMULA,
+        Mistake("the term x·φ(x) missing", ("product-rule-term-missing", *FORMULA),
                 lambda dy, x: dy * normal_distribution(x), settings=SETTINGS),
         Mistake("φ'(y)", AT_OUTPUT,
                 lambda dy, x: dy * gelu_slope(x * normal_distribution(x))),
         Mistake("φ' missing", MISSING, without_derivative),
     )),
     "silu": (SILU, (
-        Mistake("one term of the product rule missing", FORMULA,
+        Mistake("one term of the product rule missing", ("product-rule-term-missing", *FORMULA),
                 lambda dy, x: dy * sigmoid(x)),
         Mistake("φ'(y)", AT_OUTPUT, lambda dy, x: dy * silu_slope(x * sigmoid(x))),
     )),

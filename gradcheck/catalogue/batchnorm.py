@@ -102,6 +102,7 @@ VARIANCE_MISSING = ("batchnorm-variance-term-missing",)
 CONSTANT = ("batchnorm-statistics-constant",)
 GAMMA_MISSING = ("batchnorm-gamma-missing",)
 EPS_MISMATCH = ("batchnorm-eps-mismatch",)
+TERMS = ("batchnorm-terms-wrong", *MEAN_MISSING)
 UNBIASED = ("batchnorm-unbiased-variance",)
 
 without_mean = with_dx(lambda dy, hat, rstd, gamma: (
@@ -115,11 +116,11 @@ extra_mean = with_dx(lambda dy, hat, rstd, gamma: (
 MISTAKES = (
     Mistake("the mean term missing", MEAN_MISSING, without_mean,
             settings=(PLAIN, FOUR, MANY, SINGLE, LARGE_NUMBERS)),
-    Mistake("an extra mean term that fades with the batch", MEAN_MISSING, extra_mean,
+    Mistake("an extra mean term that fades with the batch", TERMS, extra_mean,
             settings=(FOUR, PLAIN, MANY, VERY_MANY)),
     Mistake("the variance term missing", VARIANCE_MISSING, without_variance,
             settings=(PLAIN, FOUR, MANY, SINGLE)),
-    Mistake("the variance term added", VARIANCE_MISSING,
+    Mistake("the variance term added", ("batchnorm-terms-wrong", *VARIANCE_MISSING),
             with_dx(lambda dy, hat, rstd, gamma: (
                 gamma * rstd * (dy - dy.mean(0) + hat * (dy * hat).mean(0))))),
     Mistake("statistics as constants", CONSTANT,
@@ -128,7 +129,7 @@ MISTAKES = (
     Mistake("γ missing in dx", GAMMA_MISSING, without_gamma, settings=(PLAIN, MANY, SINGLE)),
     Mistake("γ missing and the mean term missing", (*GAMMA_MISSING, *MEAN_MISSING),
             with_dx(lambda dy, hat, rstd, gamma: rstd * (dy - hat * (dy * hat).mean(0)))),
-    Mistake("rstd missing in dx", ("scaled-by-constant", "unrelated", "entries-wrong"),
+    Mistake("rstd missing in dx", ("batchnorm-terms-wrong", "scaled-by-constant", "unrelated", "entries-wrong"),
             with_dx(lambda dy, hat, rstd, gamma: (
                 gamma * (dy - dy.mean(0) - hat * (dy * hat).mean(0)))),
             settings=(Setting(12, 4, 1, size=3.0),)),
@@ -153,7 +154,7 @@ MISTAKES = (
     Mistake("dγ is not summed", ("bias-not-summed",),
             lambda dy, x, gamma, beta: (
                 backward(dy, x, gamma, beta)[0], dy * hat_of(x), dy.sum(0))),
-    Mistake("dγ with x for x̂", ("unrelated", "entries-wrong", "swapped-gradients"),
+    Mistake("dγ with x for x̂", ("batchnorm-parameter-gradient", "unrelated", "entries-wrong", "swapped-gradients"),
             lambda dy, x, gamma, beta: (
                 backward(dy, x, gamma, beta)[0], (dy * x).sum(0), dy.sum(0))),
     Mistake("dx of the wrong sign", ("sign-flipped",),

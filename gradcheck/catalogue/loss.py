@@ -211,9 +211,11 @@ def absolute_backward(dy: Any, y: Any, t: Any) -> Any:
 ABSOLUTE = Formula("absolute error", ("y", "t"), absolute, absolute_backward, draw_targets)
 
 ABSOLUTE_MISTAKES = (
-    Mistake("y − t for its sign", ("activation-derivative-missing", "unrelated", "entries-wrong"),
+    Mistake("y − t for its sign",
+            ("gradient-of-another-loss", "activation-derivative-missing", "entries-wrong"),
             lambda dy, y, t: (dy * (y - t) / y.size, None)),
-    Mistake("1/N missing", BATCH_MISSING, lambda dy, y, t: (dy * np.sign(y - t) / y.shape[1], None)),
+    Mistake("1/N missing", BATCH_MISSING,
+            lambda dy, y, t: (dy * np.sign(y - t) / y.shape[1], None)),
 )  # fmt: skip
 
 
@@ -240,7 +242,7 @@ def binary_with(formula: Function) -> Function:
 BINARY_MISTAKES = (
     Mistake("the targets not subtracted", NO_TARGET, binary_with(lambda p, t: p)),
     Mistake("1/N missing", BATCH_MISSING, lambda dy, z, t: (dy * (1 / (1 + np.exp(-z)) - t), None)),
-    Mistake("the derivative of the sigmoid once too often", ("unrelated", "entries-wrong"),
+    Mistake("the derivative of the sigmoid once too often", ("derivative-taken-twice", "unrelated", "entries-wrong"),
             binary_with(lambda p, t: (p - t) * p * (1 - p))),
     Mistake("p clipped at 0.1", CLIPPED, binary_with(lambda p, t: np.clip(p, 0.1, 0.9) - t),
             settings=(Setting(12, size=3.0),)),

@@ -337,7 +337,7 @@ class AllPositive(ReLU):
 ACTIVATIONS: tuple[tuple[str, tuple[str, ...], Any], ...] = (
     ("tanh' missing", ("activation-derivative-missing",), ForgetsDerivative),
     ("tanh' from the input, 1 − x²",
-     ("activation-derivative-at-input", "activation-derivative-at-output"), TanhAtInput),
+     ("output-formula-at-input", "activation-derivative-at-output"), TanhAtInput),
     ("sigmoid' of the output", ("activation-derivative-at-output",), DoubleSigmoid),
     ("ReLU in place", ("input-modified",), StateInPlace),
     ("ReLU' is one", ("activation-derivative-missing",), AllPositive),

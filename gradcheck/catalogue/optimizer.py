@@ -146,6 +146,7 @@ ADAMW = ("adamw", ADAM[1] | {"decay": DECAY})
 RMSPROP = ("rmsprop", {"lr": RATE, "beta2": BETA1, "eps": EPS})
 
 STEP, VELOCITY = ("update-formula-mismatch",), ("momentum-mismatch",)
+CORRECTION = ("bias-correction-missing", *STEP)
 WEIGHTS = ("weight-decay-mismatch",)
 MISTAKES: tuple[tuple[str, tuple[str, ...], Any, Function], ...] = (
     ("ascent", (*STEP, "sign-flipped"), SGD, lambda w, g: w + RATE * g),
@@ -173,13 +174,14 @@ MISTAKES: tuple[tuple[str, tuple[str, ...], Any, Function], ...] = (
     ("AdamW's decay in the gradient", WEIGHTS, ADAMW,
      lambda w, g, s: adam(w, g + DECAY * w, s)),
     ("AdamW without its decay", WEIGHTS, ADAMW, adam),
-    ("Adam without bias correction", STEP, ADAM,
+    ("Adam without bias correction", CORRECTION, ADAM,
      lambda w, g, s: adam_step(w, g, s, corrects=(False, False))),
-    ("Adam, the second moment uncorrected", STEP, ADAM,
+    ("Adam, the second moment uncorrected", CORRECTION, ADAM,
      lambda w, g, s: adam_step(w, g, s, corrects=(True, False))),
     ("Adam counts from zero", STEP, ADAM, lambda w, g, s: adam_step(w, g, s, first=0)),
     ("Adam counts from two", STEP, ADAM, lambda w, g, s: adam_step(w, g, s, first=2)),
-    ("Adam with eps inside the root", STEP, ADAM, lambda w, g, s: adam_step(w, g, s, is_inside=True)),
+    ("Adam with eps inside the root", STEP, ADAM,
+     lambda w, g, s: adam_step(w, g, s, is_inside=True)),
     ("Adam without the square", STEP, ADAM, lambda w, g, s: adam_step(w, g, s, power=1)),
     ("Adam without the root", STEP, ADAM, lambda w, g, s: adam_step(w, g, s, takes_root=False)),
     ("RMSProp without the root", STEP, RMSPROP, rmsprop_without_root),
