@@ -174,12 +174,14 @@ TANH_MISTAKES = (
 SIGMOID_MISTAKES = (
     *common(lambda x: sigmoid(x) * (1 - sigmoid(x))),
     Mistake("φ' missing", MISSING, without_derivative, settings=SETTINGS),
-    Mistake("y for y·(1 − y)", ("chain-rule-factor-missing", *FORMULA), lambda dy, x: dy * sigmoid(x)),
+    Mistake("y for y·(1 − y)", ("chain-rule-factor-missing", *FORMULA),
+            lambda dy, x: dy * sigmoid(x)),
     Mistake("x·(1 − x) for y·(1 − y)", AT_INPUT, lambda dy, x: dy * x * (1 - x)),
     Mistake("φ'(y)", AT_OUTPUT,
             lambda dy, x: dy * sigmoid(sigmoid(x)) * (1 - sigmoid(sigmoid(x))),
             settings=SETTINGS),
-    Mistake("the derivative of tanh", ("wrong-function-derivative", *FORMULA), lambda dy, x: dy * (1 - sigmoid(x) ** 2)),
+    Mistake("the derivative of tanh", ("wrong-function-derivative", *FORMULA),
+            lambda dy, x: dy * (1 - sigmoid(x) ** 2)),
     Mistake("y − 1 for 1 − y", ("sign-flipped",), lambda dy, x: dy * sigmoid(x) * (sigmoid(x) - 1)),
 )  # fmt: skip
 

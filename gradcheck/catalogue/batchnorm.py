@@ -129,7 +129,8 @@ MISTAKES = (
     Mistake("γ missing in dx", GAMMA_MISSING, without_gamma, settings=(PLAIN, MANY, SINGLE)),
     Mistake("γ missing and the mean term missing", (*GAMMA_MISSING, *MEAN_MISSING),
             with_dx(lambda dy, hat, rstd, gamma: rstd * (dy - hat * (dy * hat).mean(0)))),
-    Mistake("rstd missing in dx", ("batchnorm-terms-wrong", "scaled-by-constant", "unrelated", "entries-wrong"),
+    Mistake("rstd missing in dx", ("batchnorm-terms-wrong", "scaled-by-constant", "unrelated",
+            "entries-wrong"),
             with_dx(lambda dy, hat, rstd, gamma: (
                 gamma * (dy - dy.mean(0) - hat * (dy * hat).mean(0)))),
             settings=(Setting(12, 4, 1, size=3.0),)),
@@ -154,7 +155,8 @@ MISTAKES = (
     Mistake("dγ is not summed", ("bias-not-summed",),
             lambda dy, x, gamma, beta: (
                 backward(dy, x, gamma, beta)[0], dy * hat_of(x), dy.sum(0))),
-    Mistake("dγ with x for x̂", ("batchnorm-parameter-gradient", "unrelated", "entries-wrong", "swapped-gradients"),
+    Mistake("dγ with x for x̂", ("batchnorm-parameter-gradient", "unrelated", "entries-wrong",
+            "swapped-gradients"),
             lambda dy, x, gamma, beta: (
                 backward(dy, x, gamma, beta)[0], (dy * x).sum(0), dy.sum(0))),
     Mistake("dx of the wrong sign", ("sign-flipped",),

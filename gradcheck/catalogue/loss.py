@@ -184,7 +184,8 @@ SQUARED = Formula("squared error", ("y", "t"), squares, squares_backward, draw_t
 
 SQUARED_MISTAKES = (
     Mistake("the factor two missing", ("scaled-by-constant",),
-            lambda dy, y, t: (dy * (y - t) / y.size, None), settings=(PLAIN, SINGLE, SMALL_NUMBERS)),
+            lambda dy, y, t: (dy * (y - t) / y.size, None),
+            settings=(PLAIN, SINGLE, SMALL_NUMBERS)),
     Mistake("1/N but not 1/features", ("scaled-by-constant",),
             lambda dy, y, t: (dy * 2 * (y - t) / len(y), None)),
     Mistake("1/features but not 1/N", BATCH_MISSING,
@@ -242,7 +243,8 @@ def binary_with(formula: Function) -> Function:
 BINARY_MISTAKES = (
     Mistake("the targets not subtracted", NO_TARGET, binary_with(lambda p, t: p)),
     Mistake("1/N missing", BATCH_MISSING, lambda dy, z, t: (dy * (1 / (1 + np.exp(-z)) - t), None)),
-    Mistake("the derivative of the sigmoid once too often", ("derivative-taken-twice", "unrelated", "entries-wrong"),
+    Mistake("the derivative of the sigmoid once too often", ("derivative-taken-twice", "unrelated",
+            "entries-wrong"),
             binary_with(lambda p, t: (p - t) * p * (1 - p))),
     Mistake("p clipped at 0.1", CLIPPED, binary_with(lambda p, t: np.clip(p, 0.1, 0.9) - t),
             settings=(Setting(12, size=3.0),)),

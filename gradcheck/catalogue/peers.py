@@ -4,6 +4,7 @@ A case that a package has no notion of (a layer object, a network, float32 where
 asks for double precision) counts as one that it cannot express, and is listed apart.
 """
 
+import importlib
 import importlib.util
 import signal
 import time
@@ -58,6 +59,11 @@ class Peer:
         return importlib.util.find_spec(self.package) is not None
 
 
+def load(module: str) -> Any:
+    """A peer, imported when it is asked for."""
+    return importlib.import_module(module)
+
+
 # ---------------------------------------------------------------- torch
 
 
@@ -72,9 +78,9 @@ def torch_fast(case: Functional, seed: int) -> bool:
 
 
 def torch_accepts(case: Functional, seed: int, fast_mode: bool) -> bool:
-    import torch
+    torch = load("torch")
 
-    class Wrapped(torch.autograd.Function):  # type: ignore[misc]
+    class Wrapped(torch.autograd.Function):
         @staticmethod
         def forward(ctx: Any, *tensors: Any) -> Any:
             ctx.save_for_backward(*tensors)
@@ -95,8 +101,7 @@ def torch_accepts(case: Functional, seed: int, fast_mode: bool) -> bool:
 
 
 def jax_accepts(case: Functional, seed: int) -> bool:
-    import jax
-    from jax.test_util import check_grads
+    jax, check_grads = load("jax"), load("jax.test_util").check_grads
 
     # Without this, a callback that reads arrays may wait for itself on a single core.
     jax.config.update("jax_cpu_enable_async_dispatch", False)
@@ -130,10 +135,9 @@ def jax_accepts(case: Functional, seed: int) -> bool:
 
 
 def autograd_accepts(case: Functional, seed: int) -> bool:
-    from autograd.extend import defvjp, primitive
-    from autograd.test_util import check_grads
+    extend, check_grads = load("autograd.extend"), load("autograd.test_util").check_grads
 
-    wrapped = primitive(case.forward)
+    wrapped = extend.primitive(case.forward)
 
     def rule(i: int) -> Any:
         def gradient(answer: Any, *arrays: Any) -> Any:
@@ -141,7 +145,7 @@ def autograd_accepts(case: Functional, seed: int) -> bool:
 
         return gradient
 
-    defvjp(wrapped, *(rule(i) for i in range(len(case.places))))
+    extend.defvjp(wrapped, *(rule(i) for i in range(len(case.places))))
     np.random.seed(seed)  # noqa: NPY002, it draws from there
     check_grads(wrapped, modes=["rev"], order=1)(*case.arrays)
     return True
@@ -149,7 +153,7 @@ def autograd_accepts(case: Functional, seed: int) -> bool:
 
 def scipy_accepts(case: Functional, seed: int) -> bool:
     """With Σ c·y for a random c: it takes scalar functions of one vector."""
-    from scipy.optimize import check_grad
+    check_grad = load("scipy.optimize").check_grad
 
     arrays = case.arrays
     if sum(a.size for a in arrays) > SCALAR_CALLS:

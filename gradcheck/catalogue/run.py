@@ -117,7 +117,9 @@ class Tally:
     @property
     def named(self) -> list[Outcome]:
         """Bugs that fail and whose cause is expected to be named."""
-        return [o for o in self.bugs if o.verdict == FAIL and getattr(o.case, "slugs", ())]
+        return [
+            o for o in self.bugs if o.verdict == FAIL and isinstance(o.case, Bug) and o.case.slugs
+        ]
 
     @property
     def first(self) -> int:
