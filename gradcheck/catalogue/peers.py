@@ -79,8 +79,9 @@ def torch_fast(case: Functional, seed: int) -> bool:
 
 def torch_accepts(case: Functional, seed: int, fast_mode: bool) -> bool:
     torch = load("torch")
+    base: Any = torch.autograd.Function
 
-    class Wrapped(torch.autograd.Function):
+    class Wrapped(base):  # type: ignore[misc]
         @staticmethod
         def forward(ctx: Any, *tensors: Any) -> Any:
             ctx.save_for_backward(*tensors)
@@ -116,9 +117,10 @@ def jax_accepts(case: Functional, seed: int) -> bool:
                 lambda *given: function(*(np.array(a) for a in given)), result, *arguments
             )
 
-        @jax.custom_vjp
-        def wrapped(*arrays: Any) -> Any:
+        def plain(*arrays: Any) -> Any:
             return run(case.forward, jax.ShapeDtypeStruct(shape.shape, shape.dtype), *arrays)
+
+        wrapped = jax.custom_vjp(plain)
 
         def forward(*arrays: Any) -> Any:
             return wrapped(*arrays), arrays
