@@ -59,7 +59,7 @@ def theirs(target: str, stage: str) -> Iterator[None]:
             (
                 f" ({f.filename}:{f.lineno})"
                 for f in reversed(frames)
-                if Path(f.filename).parent != HERE and "importlib" not in f.filename
+                if HERE not in Path(f.filename).parents and "importlib" not in f.filename
             ),
             "",
         )
@@ -157,3 +157,13 @@ def record_input_gradients(layers: Sequence[Any]) -> Callable[[int], Any]:
         if not hasattr(layer, "dx"):
             listen(i, layer)
     return lambda i: heard[i] if i in heard else layers[i].dx
+
+
+def told(error: BaseException) -> str:
+    """What was raised, where, and the statement: never a traceback."""
+    name = type(error).__name__
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if HERE not in Path(frame.filename).parents and "importlib" not in frame.filename:
+            statement = f": {frame.line}" if frame.line else ""
+            return f"{name}: {error} ({frame.filename}:{frame.lineno}{statement})"
+    return f"{name}: {error}"

@@ -272,6 +272,54 @@ CAUSES: dict[str, Row] = {
     "epsilon-convention": Row("{detail}", 0.4, is_convention=True),
     "norm-momentum": Row("{detail}", 0.4, is_convention=True),
     "decay-convention": Row("{detail}", 0.4, is_convention=True),
+    "activation-derivative-at-input": Row(
+        "the formula φ' = {formula} is for the output y, and is given the input z", 0.84
+    ),
+    "wrong-activation-derivative": Row(
+        "this is the derivative of {other}, and the activation is {name}", 0.84
+    ),
+    "activation-derivative-formula": Row(
+        "φ' is taken as {taken}, where it is {formula}", 0.78
+    ),
+    "activation-derivative-twice": Row("the activation's derivative is applied twice", 0.8),
+    "batchnorm-formula": Row(
+        "{detail}: dx = γ·rstd·(dy − mean(dy) − x̂·mean(dy·x̂)), dγ = Σₙ dy·x̂, dβ = Σₙ dy", 0.8
+    ),
+    "batchnorm-skipped": Row("backward leaves batchnorm out, which forward goes through", 0.86),
+    "layers-out-of-order": Row(
+        "backward goes through the steps in another order than forward, reversed: {detail}", 0.9
+    ),
+    "other-layers-values": Row("the values of another step are used: {detail}", 0.8),
+    "wrong-delta": Row("the gradient of another place is used: {detail}", 0.86),
+    "loss-mismatch": Row("this is {taken}, where {meant} is meant", 0.82),
+    "gradient-normalised": Row("the gradient is rescaled: {detail}", 0.75),
+    "bias-left-out": Row(
+        "forward does not add the bias, so that its gradient is zero: y = x·W + b", 0.9
+    ),
+    "raised": Row("{call} raised {error}", 0.95),
+    "follows-from": Row("a consequence of what is wrong at {where}: look there first", 0.2),
+    "gradient-stops": Row(
+        "the gradient stops at {where}: everything below is zero, though the loss depends on it",
+        0.85,
+    ),
+    "weight-decay-mismatch": Row(
+        "the decay of the weights is {detail}", 0.85
+    ),
+    "momentum-mismatch": Row("the momentum is not v ← μ·v − lr·g, w ← w + v: {detail}", 0.85),
+    "update-formula-mismatch": Row("the step is not w ← w − lr·g: {detail}", 0.8),
+    "bias-correction-missing": Row(
+        "Adam's correction for the start at zero is missing {detail}: m̂ = m/(1 − β₁ᵗ), "
+        "v̂ = v/(1 − β₂ᵗ)",
+        0.88,
+    ),
+    "not-zeroed": Row(
+        "gradients are not set to zero between steps, so that they add up: {detail}", 0.85
+    ),
+    "parameter-not-updated": Row("the step leaves {name} as it is", 0.9),
+    "learning-rate-in-velocity": Row("{detail}", 0.4, is_convention=True),
+    "epsilon-convention": Row("{detail}", 0.4, is_convention=True),
+    "norm-momentum": Row("{detail}", 0.4, is_convention=True),
+    "decay-convention": Row("{detail}", 0.4, is_convention=True),
     # ------------------------------------------------------------------ arithmetic
     "reduced-precision": Row(
         "right to about {digits} digits only: something in backward is computed in {dtype}", 0.7

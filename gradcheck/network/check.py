@@ -1,0 +1,226 @@
+"""check_network: the gradients of a whole network, and the first place that is wrong."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from gradcheck.arrays import generator, jitter, largest_difference
+from gradcheck.compare import Quantity
+from gradcheck.course import parameters, told
+from gradcheck.network.arrays import compare_array
+from gradcheck.network.drive import Places, gradients_of, parameter_values, preserved
+from gradcheck.network.elsewhere import look_elsewhere
+from gradcheck.network.explain import explain
+from gradcheck.network.listen import Heard, listening
+from gradcheck.network.losses import Loss
+from gradcheck.network.replay import Replay, reproduce
+from gradcheck.network.units import note_units
+from gradcheck.rounding import JITTERS
+from gradcheck.verdict import FAIL, PASS, Finding, Report
+
+Array = np.ndarray
+
+
+def check_network(
+    net: Any,
+    x: Any,
+    labels: Any,
+    seed: int = 0,
+    twin: Any = None,
+    title: str = "network",
+    reduction: str | None = None,
+) -> Report:
+    """Compare every gradient of a network of the course's interface with differences.
+
+    The scalar is the loss of the batch, computed here from the network's output:
+    logsumexp(z) - y·z, the squared error where the criterion is named so, or what a criterion
+    of another name says itself; reduced as `reduction` or, by default, `net.reduction` says.
+    Where neither is there, courses differ: gradients of the mean and of the sum both count,
+    array by array, and a note tells them.
+
+    Where something is wrong, the network is replayed in NumPy from its own parameters, and
+    followed in backward order: the report's first note names the first place that is wrong.
+
+    Parameters
+    ----------
+    net : `forward(x)`, `backward(labels)`, `zero_grads()`, `linear_layers` with W, b, dW, db
+        and, where it has batchnorm, `bn_layers` with gamma, beta, dgamma, dbeta. Its
+        parameters are perturbed in place; they and the running statistics are put back.
+    labels : integer classes (N,) or target rows (N, outputs).
+    twin : the same network with the same parameters in float64, to take sharper differences
+        of where `net` is float32. Default: `net.astype(float64)`, where there is that method.
+    reduction : "mean", "sum" or None.
+    """
+    x, labels = np.array(x), np.array(labels)
+    reduction = reduction or getattr(net, "reduction", None)
+    if twin is None and x.dtype == np.float32 and hasattr(net, "astype"):
+        twin = net.astype(np.float64)
+    measured = net if twin is None else twin
+    rng = generator(seed)
+    with preserved(net), preserved(measured), np.errstate(all="ignore"):
+        try:
+            trial = listen_to(net, x, labels, rng)
+        except Exception as error:
+            finding = Finding("network", FAIL, note=told(error))
+            return Report(title, seed, (finding,), 0, (finding.note,))
+        return judge(Setting(net, measured, trial, reduction, title, seed), rng)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one forward and one backward gave, and what was heard meanwhile.
+
+    Attributes
+    ----------
+    earlier : the gradients of another batch, run before.
+    spreads : how far each gradient moves when everything moves by one unit in the last place.
+    changed : parameters that backward changed.
+    """
+
+    x: Array
+    labels: Array
+    output: Array
+    gradients: dict[str, Array]
+    earlier: dict[str, Array]
+    other: tuple[Array, Array]
+    heard: Heard
+    spreads: dict[str, Array]
+    changed: dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """All that a check is of."""
+
+    net: Any
+    measured: Any
+    trial: Trial
+    reduction: str | None
+    title: str
+    seed: int
+
+
+def listen_to(net: Any, x: Array, labels: Array, rng: np.random.Generator) -> Trial:
+    """Run another batch, so that what is stale shows, and then the batch itself."""
+    other = other_batch(x, labels)
+    earlier = gradients_of(net, *other)
+    before = parameter_values(net)
+    with listening(net) as heard:
+        gradients = gradients_of(net, x, labels)
+    after = parameter_values(net)
+    changed = {n: a for n, a in after.items() if not np.array_equal(a, before[n], equal_nan=True)}
+    put_back(net, before)
+    again = gradients_of(net, x, labels)
+    put_back(net, before)
+    is_steady = all(nearly(g, again[n]) for n, g in gradients.items() if n in again)
+    # The gradients of a network that remembers move for other reasons than rounding.
+    spreads = rounding_spreads(net, x, labels, gradients, rng) if is_steady else {}
+    output = np.array(net.forward(x.copy()))
+    return Trial(x, labels, output, gradients, earlier, other, heard, spreads, changed)
+
+
+def other_batch(x: Array, labels: Array) -> tuple[Array, Array]:
+    """As many samples, other numbers."""
+    moved = (x[::-1] * 0.75 + 0.125).astype(x.dtype) if x.dtype.kind == "f" else x[::-1].copy()
+    return moved, labels[::-1].copy()
+
+
+def nearly(one: Array, other: Array) -> bool:
+    return one.shape == other.shape and np.allclose(
+        np.asarray(one, np.float64), np.asarray(other, np.float64), rtol=1e-6, equal_nan=True
+    )
+
+
+def put_back(net: Any, values: dict[str, Array]) -> None:
+    for name, layer, attribute in parameters(net):
+        getattr(layer, attribute)[...] = values[name]
+
+
+def rounding_spreads(
+    net: Any, x: Array, labels: Array, gradients: dict[str, Array], rng: np.random.Generator
+) -> dict[str, Array]:
+    """How far each gradient moves when everything moves by one unit in the last place."""
+    others = []
+    for _ in range(JITTERS):
+        with preserved(net):
+            for _, layer, attribute in parameters(net):
+                array = getattr(layer, attribute)
+                array[...] = jitter([array], rng)[0]
+            others.append(gradients_of(net, jitter([x], rng)[0], labels))
+    return {
+        name: largest_difference(gradient, [other[name] for other in others])
+        for name, gradient in gradients.items()
+    }
+
+
+def judge(setting: Setting, rng: np.random.Generator) -> Report:
+    """Every array against differences, and what is wrong explained."""
+    net, trial, count = setting.net, setting.trial, len(setting.trial.x)
+    loss = Loss(net, trial.labels)
+    places = Places(setting.measured, wide(setting), loss)
+    replay = reproduce(net, trial.x, trial.output)
+    weights = weights_of(loss.values(trial.output), setting.reduction, count)
+    right = right_gradients(replay, loss, weights)
+    findings, notes, checked = [], [], 0
+    for name, gradient in trial.gradients.items():
+        at, value = places.varied(name)
+        quantity = Quantity(
+            name, at, value, gradient, weights, places.epsilon, trial.spreads.get(name)
+        )
+        is_open = setting.reduction is None and count > 1
+        comparison, convention = compare_array(quantity, rng, is_open, count, right.get(name))
+        findings.append(comparison.finding)
+        notes += [convention] if convention else []
+        checked += comparison.count
+    if setting.reduction is None and mixed(findings, notes):
+        notes.append("the others are of the mean: together, gradients of no single loss")
+    found, first = findings, []
+    if replay is not None:
+        if any(f.verdict == FAIL for f in findings):
+            found, first = explain(setting, findings, replay, loss, weights, right)
+        elif all(f.verdict == PASS for f in findings):
+            found, first = look_elsewhere(setting, findings, replay, weights, rng)
+    elif any(f.verdict == FAIL for f in findings):
+        first = ["forward could not be replayed in NumPy: the places are those of differences"]
+    found, units = note_units(found, trial.gradients, net)
+    found = [replace(f, where=whereabouts(f)) for f in found]
+    gradients_of(net, trial.x, trial.labels)  # what it keeps is that of the network as it is
+    everything = (*first, *notes, *units)
+    return Report(setting.title, setting.seed, tuple(found), checked, everything, (), places.calls)
+
+
+def wide(setting: Setting) -> Array:
+    """The batch as differences vary it."""
+    x = setting.trial.x
+    return x if setting.measured is setting.net else x.astype(np.float64)
+
+
+def weights_of(losses: Array, reduction: str | None, count: int) -> Array:
+    """Of each loss in the scalar; a criterion that gives one number has reduced already."""
+    if losses.size != count or reduction == "sum":
+        return np.ones(losses.size)
+    return np.full(count, 1.0 / max(count, 1))
+
+
+def right_gradients(replay: Replay | None, loss: Loss, weights: Array) -> dict[str, Array]:
+    if replay is None:
+        return {}
+    return replay.gradients(loss.derivative(replay.output) * weights[0])
+
+
+def mixed(findings: list[Finding], notes: list[str]) -> bool:
+    """Whether some arrays are of the sum, and others certainly not."""
+    if not notes:
+        return False
+    noted = {note.partition(":")[0] for note in notes}
+    return any(
+        f.excess < 1 < abs(f.analytic) / (f.error_bar or 1) for f in findings if f.name not in noted
+    )
+
+
+def whereabouts(finding: Finding) -> str:
+    """The layer, its gradient, and the index there: linear_layers[1].dW (0, 2)."""
+    place, dot, letter = finding.name.rpartition(".")
+    name = f"{place}.d{letter}" if dot else finding.name
+    return f"{name} {finding.where}".strip() if finding.verdict == FAIL else finding.where

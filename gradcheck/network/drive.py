@@ -1,0 +1,122 @@
+"""Running somebody's network: its gradients, its parameters, and putting all back."""
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from gradcheck.course import parameters
+from gradcheck.network.losses import Loss
+
+Array = np.ndarray
+
+KEPT = ("running_mean", "running_var", "momentum_W", "momentum_b")
+"""What a layer remembers from batch to batch, and is put back after a check."""
+
+
+def gradients_of(net: Any, x: Array, labels: Array) -> dict[str, Array]:
+    """Every gradient of one forward and backward, by the name of its array."""
+    net.zero_grads()
+    net.forward(x.copy())
+    returned = net.backward(labels.copy())
+    found = {}
+    for name, layer, attribute in parameters(net):
+        gradient = np.array(gradient_in(net, name, layer, attribute))
+        shape = getattr(layer, attribute).shape
+        is_row = gradient.shape == shape[1:] and shape[0] == 1  # db (out,) for b (1, out)
+        found[name] = gradient.reshape(shape) if is_row else gradient
+    if isinstance(returned, np.ndarray):
+        found["input"] = returned.copy()
+    return found
+
+
+def gradient_in(net: Any, name: str, layer: Any, attribute: str) -> Any:
+    """In the layer; of a network that computes all by itself, perhaps in lists of its own."""
+    if getattr(layer, "d" + attribute, None) is not None:
+        return getattr(layer, "d" + attribute)
+    own = getattr(net, "d" + attribute, None)
+    if isinstance(own, (list, tuple)):
+        return own[int(name.partition("[")[2].partition("]")[0])]
+    return getattr(layer, "d" + attribute)
+
+
+@contextmanager
+def preserved(net: Any) -> Iterator[None]:
+    """Puts parameters and running statistics back, whatever happens within.
+
+    Integer parameters, which perturbations would be truncated in, are floating for as long.
+    """
+    layers = [(layer, attribute) for _, layer, attribute in parameters(net)]
+    owners = [*getattr(net, "linear_layers", ()), *getattr(net, "bn_layers", ())]
+    layers += [
+        (layer, name)
+        for layer in owners
+        for name in KEPT
+        if isinstance(getattr(layer, name, None), np.ndarray)
+    ]
+    kept = [(layer, name, getattr(layer, name)) for layer, name in layers]
+    values = [np.array(array) for _, _, array in kept]
+    for layer, name, array in kept:
+        if array.dtype.kind != "f":
+            setattr(layer, name, array.astype(np.float64))
+    try:
+        yield
+    finally:
+        for (layer, name, array), value in zip(kept, values, strict=True):
+            array[...] = value
+            if getattr(layer, name) is not array:
+                setattr(layer, name, array)
+
+
+class Places:
+    """The losses of a batch as functions of one array at a time."""
+
+    def __init__(self, net: Any, x: Array, loss: Loss):
+        self.net, self.x, self.loss = net, x, loss
+        self.layers = {name: (layer, a) for name, layer, a in parameters(net)}
+        self.output = np.array(net.forward(x.copy()))
+        self.calls = 1
+        self.epsilon = float(np.finfo(float_of(self.output)).eps)
+
+    def losses(self, x: Array) -> Array:
+        self.calls += 1
+        return self.loss.values(self.net.forward(x))
+
+    def varied(self, name: str) -> tuple[Callable[[Array], Array], Array]:
+        """The losses as a function of the array of that name, and its present value."""
+        if name == "input":
+            return lambda v: self.losses(v.astype(self.x.dtype)), self.x
+        layer, attribute = self.layers[name]
+        before = np.array(getattr(layer, attribute))
+
+        def at(value: Array) -> Array:
+            array = getattr(layer, attribute)
+            array[...] = value
+            try:
+                return self.losses(self.x.copy())
+            finally:
+                array[...] = before
+
+        return at, before.astype(np.float64)
+
+
+def float_of(array: Array) -> np.dtype:
+    return array.dtype if array.dtype.kind == "f" else np.dtype(np.float64)
+
+
+def parameter_values(net: Any) -> dict[str, Array]:
+    """Copies of all parameters, in float64."""
+    return {
+        name: np.array(getattr(layer, attribute), np.float64)
+        for name, layer, attribute in parameters(net)
+    }
+
+
+def twin_of(net: Any) -> Any:
+    """A deep copy, or None of what cannot be copied."""
+    try:
+        return copy.deepcopy(net)
+    except Exception:
+        return None

@@ -1,0 +1,78 @@
+"""Mistakes in the derivative of an activation."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from gradcheck.network.activations import ACTIVATIONS
+from gradcheck.network.mistakes.scene import Guess, Scene, mistake
+from gradcheck.network.replay import ActivationStep
+
+Array = np.ndarray
+
+
+def activation_paths(step: ActivationStep, delta: Array, scene: Scene) -> Iterator[Guess]:
+    """Gradients that a wrong derivative passes on."""
+    place = f"{step.place}.derivative"
+    yield Guess(mistake("activation-derivative-missing", place), delta)
+    yield from of_others(step, delta, scene)
+    for slug, fields, factor in factors(step):
+        yield Guess(mistake(slug, place, **fields), delta * factor)
+    yield Guess(mistake("cotangent-masked", place), delta * (delta > 0))
+
+
+def factors(step: ActivationStep) -> Iterator[tuple[str, dict[str, object], Array]]:
+    """Wrong derivatives, from the likeliest on."""
+    phi, z, y = step.phi, step.x, step.y
+    with np.errstate(all="ignore"):
+        if phi.usual is not None and phi.of == "z":
+            yield "activation-derivative-at-output", {}, phi.usual(y)
+        if phi.usual is not None and phi.of == "y":
+            yield "activation-derivative-at-input", {"formula": phi.formula}, phi.usual(z)
+            yield "activation-derivative-at-output", {}, phi.derivative(y, phi.value(y))
+        for other in ACTIVATIONS.values():
+            if other.name not in (phi.name, "identity"):
+                fields = {"other": other.name, "name": phi.name}
+                yield "wrong-activation-derivative", fields, other.derivative(z, other.value(z))
+                if other.usual is not None and other.of == "y":
+                    yield "wrong-activation-derivative", fields, other.usual(y)
+        for taken, value in formulas(z, y):
+            fields = {"taken": taken, "formula": phi.formula}
+            yield "activation-derivative-formula", fields, value
+        yield "activation-derivative-twice", {}, step.slope**2
+        fields = {"taken": "1/φ'", "formula": phi.formula}
+        yield "activation-derivative-formula", fields, 1 / step.slope
+
+
+def formulas(z: Array, y: Array) -> Iterator[tuple[str, Array]]:
+    yield from (
+        ("y, the activation itself", y), ("1 − y", 1 - y), ("1 + y", 1 + y), ("1 + y²", 1 + y * y),
+        ("y²", y * y), ("1 − y²", 1 - y * y), ("y·(1 − y)", y * (1 - y)), ("z·(1 − z)", z * (1 - z)),
+        ("y·(1 + y)", y * (1 + y)), ("(1 − y)²", (1 - y) ** 2), ("y²·(1 − y)", y * y * (1 - y)),
+        ("y·(y − 1)", y * (y - 1)), ("y² − 1", y * y - 1), ("1 − z²", 1 - z * z), ("1/cosh z", 1 / np.cosh(z)),
+        ("(1 − y²)/2", (1 - y * y) / 2), ("1 − tanh(y)²", 1 - np.tanh(y) ** 2),
+        ("z < 0", (z < 0) * 1.0), ("z > 1", (z > 1) * 1.0), ("z > 0.5", (z > 0.5) * 1.0), ("sign(z)", np.sign(z)), ("z", z), ("2y", 2 * y),
+        ("y > mean(y)", (y > y.mean()) * 1.0), ("all of a sample: any z > 0", np.broadcast_to((z > 0).any(axis=1, keepdims=True) * 1.0, z.shape)),
+        ("1 − 2y", 1 - 2 * y), ("−2y", -2 * y), ("exp(−z)", np.exp(-z)), ("√(1 − y²)", np.sqrt(np.maximum(1 - y * y, 0))),
+    )  # fmt: skip
+
+
+def of_others(step: ActivationStep, delta: Array, scene: Scene) -> Iterator[Guess]:
+    """The right formula with the values of another layer or of another batch."""
+    place, phi = f"{step.place}.derivative", step.phi
+    for early in scene.earlier_steps(step.place):
+        if early.y.shape != step.y.shape:
+            continue
+        detail = "its output of the batch before"
+        yield Guess(mistake("stale-cache", place, detail=detail), delta * early.slope)
+    for other in scene.replay.steps:
+        if other is step or other.y.shape != delta.shape:
+            continue
+        with np.errstate(all="ignore"):
+            values = [(f"the output of {other.place}", phi.derivative(other.x, other.y))]
+            if phi.usual is not None:
+                values = [(f"the output of {other.place}", phi.usual(other.y))]
+            if isinstance(other, ActivationStep):
+                values.append((f"the derivative of {other.place}", other.slope))
+        for detail, factor in values:
+            yield Guess(mistake("other-layers-values", place, detail=detail), delta * factor)

@@ -1,0 +1,444 @@
+"""The walk down a network in backward order, from the loss to the input.
+
+At each step there is a belief: the gradient that the network's code has there. Where what was
+observed next (dγ, dβ, db, dW, what a layer was heard to receive) does not fit it, mistakes are
+tried, first the one that was made further up, then single ones, then two at a time. What
+explains most with the fewest mistakes goes on; so each mistake shows at its own place, and
+what merely follows from it does not count.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from gradcheck.network import mistakes
+from gradcheck.network.listen import Heard
+from gradcheck.network.mistakes import Guess, Mistake, Scene
+from gradcheck.network.mistakes.scene import mistake
+from gradcheck.network.replay import (
+    ActivationStep,
+    BatchNormStep,
+    LinearStep,
+    Step,
+    letters,
+)
+
+Array = np.ndarray
+
+EXACT = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 2e-5}
+"""Relative to the largest entry: so near a formula must come to count as what was computed."""
+
+ROUGH = 3e-6
+"""So near comes what was right but for float32 somewhere inside."""
+
+ROUNDING = 64.0
+"""Units in the last place, of the largest gradient of the network."""
+
+UNIT = float(np.finfo(np.float64).eps)
+
+TIE = 0.2
+"""Beliefs that cost so much more than the best are still worth keeping."""
+
+KEPT = 4
+"""Beliefs that go on to the next step."""
+
+NEW, AGAIN, UNEXPLAINED = 1.0, 0.25, 2.6
+"""What a mistake costs, the same mistake made above, and what no mistake explains."""
+
+EARLY = 1e-3
+"""Of two places that explain as much, the one that backward comes to first."""
+
+SECONDS = 1.0
+"""After so long, no further pairs of mistakes are tried."""
+
+SLIGHT = 0.05
+"""Of two that explain as much, the one whose cause weighs more goes first."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something on the way down: a mistake, or an array and what is said of it.
+
+    Attributes
+    ----------
+    name : of the array; empty for a mistake on the path.
+    mistake : what explains the array, or is made on the path; None where all is right.
+    is_explained : False where the array is wrong, and no mistake explains it.
+    place : where it is.
+    scale : the convention that the array follows.
+    delta : the gradient that the array was to be made of.
+    """
+
+    name: str
+    place: str
+    mistake: Mistake | None = None
+    is_explained: bool = True
+    scale: float = 1.0
+    delta: Array | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def is_wrong(self) -> bool:
+        return self.mistake is not None or not self.is_explained
+
+
+@dataclass(frozen=True)
+class Belief:
+    """The gradient that their code has at some step, and what led to it.
+
+    `delta` is None where it is not known any more.
+    """
+
+    delta: Array | None
+    events: tuple[Event, ...] = ()
+    cost: float = 0.0
+    passages: int = 0
+
+    def passing(self, delta: Array) -> "Belief":
+        return replace(self, delta=delta, passages=self.passages + 1)
+
+    def making(self, one: Mistake, delta: Array) -> "Belief":
+        cost = self.cost + self.price(one) + EARLY * self.passages
+        event = Event("", one.place, one)
+        return replace(self.passing(delta), events=(*self.events, event), cost=cost)
+
+    def price(self, one: Mistake) -> float:
+        known = {e.mistake.kind for e in self.events if e.mistake is not None}
+        return (AGAIN if one.kind in known else NEW) - SLIGHT * one.weight
+
+    def telling(self, event: Event, cost: float = 0.0) -> "Belief":
+        event = replace(event, delta=self.delta)
+        return replace(self, events=(*self.events, event), cost=self.cost + cost)
+
+    @property
+    def wrong(self) -> tuple[Event, ...]:
+        return tuple(e for e in self.events if e.is_wrong)
+
+
+@dataclass(frozen=True)
+class Passage:
+    """The gradient passes a step, right or with a mistake."""
+
+    place: str
+    right: Callable[[Array], Array]
+    wrong: Callable[[Array], Iterator[Guess]]
+    step: Step | None = None
+
+
+@dataclass(frozen=True)
+class Look:
+    """An array that was observed, and what it should be for a given gradient."""
+
+    name: str
+    place: str
+    observed: Array
+    right: Callable[[Array], Array]
+    wrong: Callable[[Array, Array], Iterator[Guess]]
+    resets: bool = False
+    """It is the passing gradient itself, as a layer was heard to receive it."""
+
+
+Element = Passage | Look
+
+
+class Walk:
+    """One walk, with what is known of the network."""
+
+    def __init__(
+        self, scene: Scene, delta: Array, heard: Heard, scales: Sequence[float],
+        others: dict[str, Array],
+    ):  # fmt: skip
+        self.scene, self.heard, self.scales = scene, heard, tuple(scales)
+        self.others = others
+        self.largest = max((float(abs(g).max(initial=0.0)) for g in others.values()), default=0.0)
+        self.start = delta
+
+    def run(self) -> Belief:
+        """The cheapest account of all that was observed."""
+        self.deadline = time.monotonic() + SECONDS
+        beliefs = [Belief(np.zeros_like(self.start))]
+        for segment in segments(list(self.elements())):
+            beliefs = self.through(segment, beliefs)
+        return beliefs[0]
+
+    # ------------------------------------------------------------------ what there is to see
+
+    def elements(self) -> Iterator[Element]:
+        start, place = self.start, "criterion.derivative"
+        yield Passage(place, lambda _: start, lambda _: mistakes.loss_paths(self.scene))
+        yield from self.hearing("criterion", place)
+        for step in reversed(self.scene.replay.steps):
+            if not isinstance(step, ActivationStep):
+                yield from self.receiving(step, place)
+                yield from (self.look(step, letter) for letter in letters(step)
+                            if f"{step.place}.{letter}" in self.scene.observed)  # fmt: skip
+            passage = self.passage(step)
+            place = passage.place
+            yield passage
+            yield from self.hearing(step.place, place)
+        if "input" in self.scene.observed:
+            yield self.seen("input", place, self.scene.observed["input"])
+
+    def passage(self, step: Step) -> Passage:
+        def wrong(delta: Array) -> Iterator[Guess]:
+            if isinstance(step, ActivationStep):
+                yield from mistakes.activation_paths(step, delta, self.scene)
+            elif isinstance(step, BatchNormStep):
+                yield from mistakes.batchnorm_paths(step, delta, self.scene)
+            else:
+                yield from mistakes.linear_paths(step, delta, self.scene)
+
+        part = "derivative" if isinstance(step, ActivationStep) else "dx"
+        return Passage(f"{step.place}.{part}", step.backward, wrong, step)
+
+    def hearing(self, place: str, passage: str) -> Iterator[Look]:
+        """What a layer was heard to return, where that is the gradient passed on."""
+        methods = ("derivative", "backward") if place == "criterion" else ("backward",)
+        value = self.heard.returned(place, *methods)
+        if value is not None and value.ndim == 2:
+            yield self.seen(f"{place} returns", passage, value)
+
+    def receiving(self, step: Step, passage: str) -> Iterator[Look]:
+        value = self.heard.given(step.place)
+        if value is not None and value.shape == step.y.shape:
+            yield self.seen(f"{step.place} receives", passage, value)
+
+    def seen(self, name: str, place: str, value: Array) -> Look:
+        return Look(name, place, value, lambda delta: delta, lambda *_: iter(()), resets=True)
+
+    def look(self, step: LinearStep | BatchNormStep, letter: str) -> Look:
+        name = f"{step.place}.{letter}"
+
+        def right(delta: Array) -> Array:
+            return step.gradient(letter, delta)
+
+        def wrong(delta: Array, value: Array) -> Iterator[Guess]:
+            own = mistakes.linear_arrays if step.kind == "linear" else mistakes.batchnorm_arrays
+            yield from own(step, letter, delta, self.scene)  # type: ignore[arg-type]
+            yield from mistakes.array_mistakes(step, letter, value, self.scene, self.others)
+
+        return Look(name, gradient_place(name), self.scene.observed[name], right, wrong)
+
+    # ------------------------------------------------------------------ trying
+
+    def through(self, segment: list[Element], beliefs: list[Belief]) -> list[Belief]:
+        """The best beliefs after a segment: with no new mistake, or with one or two."""
+        best: list[Belief] = []
+        self.limit = np.inf
+        start = min(b.cost for b in beliefs)
+        for allowed in (0, 1, 2):
+            for belief in beliefs:
+                for found in self.follow(segment, belief, allowed):
+                    best = distinct(sorted([*best, found], key=lambda b: b.cost))[:KEPT]
+                    self.limit = min(self.limit, best[0].cost + TIE)
+            if best[0].cost - start < (NEW + TIE) * (allowed + 1) - TIE and not lost(
+                best[0], segment
+            ):
+                break
+        return [b for b in best if b.cost <= best[0].cost + TIE]
+
+    def follow(self, segment: list[Element], belief: Belief, allowed: int) -> Iterator[Belief]:
+        """All ways through a segment with so many new mistakes on the path."""
+        if belief.cost > self.limit or (allowed > 1 and time.monotonic() > self.deadline):
+            return
+        if not segment:
+            yield belief
+            return
+        first, *rest = segment
+        if belief.delta is None:
+            yield from self.follow(rest, self.resumed(first, belief), allowed)
+        elif isinstance(first, Look):
+            for told in self.judged(first, belief):
+                yield from self.follow(rest, told, allowed)
+        else:
+            for passed in self.passed(first, rest, belief, allowed):
+                used = passed.cost - belief.cost > NEW / 2
+                yield from self.follow(rest, passed, allowed - used)
+
+    def passed(
+        self, passage: Passage, rest: list[Element], belief: Belief, allowed: int
+    ) -> Iterator[Belief]:
+        """The belief after a step: done right, or with each mistake that is allowed."""
+        assert belief.delta is not None
+        right = passage.right(belief.delta)
+        yield belief.passing(right)
+        yield from self.reordered(passage, belief)
+        if not (allowed or belief.wrong):
+            return
+        for one, value in self.tries(passage, right, belief, rest):
+            is_new = belief.price(one) > NEW / 2
+            if usable(value, right) and (allowed or not is_new):
+                yield belief.making(one, value)
+
+    def reordered(self, passage: Passage, belief: Belief) -> Iterator[Belief]:
+        """The activation's derivative, left out above batchnorm, comes after it."""
+        last = belief.wrong[-1].mistake if belief.wrong else None
+        step = passage.step
+        if not isinstance(step, BatchNormStep) or last is None or belief.delta is None:
+            return
+        if (last.slug, last.place) != (
+            "activation-derivative-missing",
+            f"activations[{step.index}].derivative",
+        ):
+            return
+        above = next(
+            s for s in self.scene.replay.steps
+            if isinstance(s, ActivationStep) and s.index == step.index
+        )  # fmt: skip
+        detail = "batchnorm before the activation that follows it"
+        one = mistake("layers-out-of-order", last.place, detail=detail)
+        events = tuple(replace(e, mistake=one) if e.mistake is last else e for e in belief.events)
+        yield replace(
+            belief.passing(step.backward(belief.delta) * above.slope),
+            events=events,
+            cost=belief.cost - SLIGHT,
+        )
+
+    def tries(
+        self, passage: Passage, right: Array, belief: Belief, rest: list[Element]
+    ) -> Iterator[Guess]:
+        assert belief.delta is not None
+        yield from passage.wrong(belief.delta)
+        yield from mistakes.path_mistakes(passage.place, right, self.scene)
+        yield from self.rescaled(passage.place, right, rest)
+
+    def rescaled(self, place: str, right: Array, rest: list[Element]) -> Iterator[Guess]:
+        """The right gradient times whatever factor the next array shows."""
+        value, after = right, None
+        for element in rest:
+            value = element.right(value)
+            if isinstance(element, Look):
+                after = element
+                break
+        if after is None:
+            return
+        factor = proportion(after.observed, value)
+        if factor is None:
+            return
+        for scale in self.scales:
+            yield Guess(mistake("scaled-by-constant", place, factor=factor / scale),
+                        right * (factor / scale))  # fmt: skip
+
+    def judged(self, look: Look, belief: Belief) -> Iterator[Belief]:
+        """What an array says of a belief."""
+        assert belief.delta is not None
+        value = look.right(belief.delta)
+        scale = self.fits(look, value)
+        if scale is not None:
+            yield belief.telling(Event(look.name, look.place, scale=scale))
+            return
+        if look.resets:
+            yield self.trusted(look, belief)
+            return
+        explained = False
+        for one, guess in [*self.rough(look, value), *look.wrong(belief.delta, value),
+                           *self.odd_scale(look, value)]:  # fmt: skip
+            scale = self.fits(look, guess, ROUGH if one.slug == "reduced-precision" else 0.0)
+            if scale is not None:
+                explained = True
+                event = Event(look.name, look.place, one, True, scale)
+                yield belief.telling(event, belief.price(one))
+        if not explained:
+            yield belief.telling(Event(look.name, look.place, None, False), UNEXPLAINED)
+
+    def trusted(self, look: Look, belief: Belief) -> Belief:
+        """A layer was heard to have another gradient than was believed: go on with that."""
+        told = belief.telling(Event(look.name, look.place, None, False), UNEXPLAINED)
+        scale = self.scales[-1] if len(self.scales) > 1 else self.scales[0]
+        return replace(told, delta=look.observed / scale)
+
+    def resumed(self, element: Element, belief: Belief) -> Belief:
+        if isinstance(element, Look) and element.resets:
+            return self.trusted(element, belief)
+        return belief
+
+    def rough(self, look: Look, value: Array) -> list[Guess]:
+        if look.observed.dtype != np.float64:
+            return []
+        place = look.place
+        return [Guess(mistake("reduced-precision", place, digits=7, dtype="float32"), value)]
+
+    def odd_scale(self, look: Look, value: Array) -> list[Guess]:
+        """The right gradient times a factor that is no convention."""
+        factor = proportion(look.observed, value)
+        if factor is None:
+            return []
+        place = look.place
+        count = self.scene.count
+        found = []
+        for scale in self.scales:
+            ratio = factor / scale
+            if count > 1 and abs(ratio * count - 1) < 1e-6:
+                found.append(mistake("divided-by-batch-twice", place, n=count))
+            if count > 1 and abs(ratio / count - 1) < 1e-6:
+                found.append(mistake("scaled-by-batch", place, factor=count, n=count))
+        found.append(mistake("scaled-by-constant", place, factor=factor))
+        return [Guess(one, value * factor / self.scales[0]) for one in found]
+
+    def fits(self, look: Look, value: Array, rough: float = 0.0) -> float | None:
+        """The conventional scale at which the array is that value, or None."""
+        observed = look.observed
+        if observed.shape != value.shape:
+            return None
+        exact = max(EXACT.get(observed.dtype, EXACT[np.dtype(np.float64)]), rough)
+        largest = float(np.max(abs(value), initial=0.0))
+        unit = float(np.finfo(observed.dtype).eps) if observed.dtype in EXACT else UNIT
+        floor = ROUNDING * unit * self.largest  # what should be zero is not quite
+        for scale in self.scales:
+            off = abs(observed - scale * value)
+            if (off <= scale * (exact * largest + floor)).all():
+                return scale
+        return None
+
+
+def lost(belief: Belief, segment: list[Element]) -> bool:
+    names = {e.name for e in segment if isinstance(e, Look)}
+    return any(not e.is_explained for e in belief.events if e.name in names)
+
+
+def segments(elements: list[Element]) -> Iterator[list[Element]]:
+    """Cut after each group of looks: passages, then what is seen of them."""
+    current: list[Element] = []
+    for element in elements:
+        if isinstance(element, Passage) and current and isinstance(current[-1], Look):
+            yield current
+            current = []
+        current.append(element)
+    if any(isinstance(e, Look) for e in current):
+        yield current
+
+
+def usable(value: Array, right: Array) -> bool:
+    """Whether a wrong gradient is one: of the right shape, and really another."""
+    if value.shape != right.shape:
+        return False
+    return not np.allclose(value, right, rtol=1e-12, atol=0, equal_nan=True)
+
+
+def proportion(observed: Array, value: Array) -> float | None:
+    """c with observed = c·value, or None."""
+    if observed.shape != value.shape or observed.size < 2 or not np.isfinite(observed).all():
+        return None
+    norm = float((value * value).sum())
+    if not norm > 0:
+        return None
+    factor = float((observed * value).sum()) / norm
+    off = abs(observed - factor * value).max()
+    return factor if factor != 0 and off <= 1e-7 * abs(observed).max() else None
+
+
+def distinct(beliefs: Sequence[Belief]) -> list[Belief]:
+    """Of beliefs that come to the same gradient with the same mistakes, the cheapest."""
+    seen: dict[Any, Belief] = {}
+    for belief in beliefs:
+        key = tuple((e.place, e.mistake and e.mistake.slug, e.is_explained) for e in belief.wrong)
+        seen.setdefault(key, belief)
+    return list(seen.values())
+
+
+def gradient_place(name: str) -> str:
+    """linear_layers[1].W to linear_layers[1].dW; "input" stays."""
+    place, dot, letter = name.rpartition(".")
+    return f"{place}.d{letter}" if dot else name
