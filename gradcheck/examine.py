@@ -43,8 +43,8 @@ from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Cause, Detail, Finding, 
 
 Array = np.ndarray
 
-FEW = 0.25
-"""Share of entries."""
+FEW, SLIGHT = 0.25, 0.01
+"""Share of the entries, and of the largest one, that rounding in float32 may explain."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ class Examination:
         """What does not hold becomes a finding."""
         subject, point = self.subject, self.point
         self.add(relations.overwritten(subject, point, elsewhere(self.inputs, self.rng)))
-        self.add(relations.laid_out(subject, point))
+        self.add(relations.laid_out(subject, point, self.rng))
         if not self.settings.is_fixed:
             self.add(nonlinear(subject, point))
         self.add(relations.spoilt(subject))
@@ -350,12 +350,14 @@ class Examination:
 
 
 def pardoned(comparison: Comparison) -> Comparison:
-    """A few entries off in float32 only may sit on the other side of a kink there."""
-    off = [m for m in comparison.measured if m.probe.index is not None and is_off(m)]
-    count = sum(m.probe.index is not None for m in comparison.measured)
-    if len(off) > FEW * count:
+    """Off in float32 only, by little or at few entries: rounding, or a kink that it crosses."""
+    single = [m for m in comparison.measured if m.probe.index is not None]
+    off = [m for m in single if is_off(m)]
+    largest = max((abs(m.estimate.value) for m in single if m.estimate.is_finite), default=0.0)
+    is_slight = all(abs(m.probe.analytic - m.estimate.value) <= SLIGHT * largest for m in off)
+    if len(off) > FEW * len(single) and not is_slight:
         return comparison
-    note = "the same backward is right in float64: a kink that float32 crosses, or a slip in it"
+    note = "the same backward is right in float64: rounding, or a kink that float32 crosses"
     finding = replace(comparison.finding, verdict=INCONCLUSIVE, note=note)
     return replace(comparison, finding=finding)
 

@@ -182,7 +182,7 @@ def vanishing_relations(subject: Subject, point: Point) -> Iterator[Broken]:
             if found is None or not np.isfinite(found).all():
                 continue
             scale = float(abs(np.asarray(point.gradients[i], np.float64)).max(initial=0))
-            if scale and abs(found).max(initial=0) > 1e-3 * scale:
+            if scale and abs(found).max(initial=0) > 1e-3 * scale + point.rounding(i):
                 name, other = subject.names[i], subject.names[k]
                 note = f"with {other} = 0 forward does not see {name}, yet d{name} is not zero"
                 yield Broken(name, named(point, i, k, other), note)

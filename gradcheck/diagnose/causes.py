@@ -298,10 +298,6 @@ CAUSES: dict[str, Row] = {
     ),
     "raised": Row("{call} raised {error}", 0.95),
     "follows-from": Row("a consequence of what is wrong at {where}: look there first", 0.2),
-    "gradient-stops": Row(
-        "the gradient stops at {where}: everything below is zero, though the loss depends on it",
-        0.85,
-    ),
     "weight-decay-mismatch": Row(
         "the decay of the weights is {detail}", 0.85
     ),
