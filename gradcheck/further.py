@@ -89,7 +89,9 @@ def report_there(
         causes: tuple[Any, ...] = (cause("stale-cache", detail=detail),)
     else:
         there = examination.at(point)
-        found = next((f for f in there if f.name == name and f.verdict == FAIL), finding)
+        found = next((f for f in there if f.name == name and f.verdict == FAIL), None)
+        if found is None:
+            return  # entry by entry nothing is wrong: a kink that the direction crossed
         region = cause("region-wrong", 0.5, region=f"not here, but {title}")
         named = tuple(c for c in found.causes if c.slug != "unrelated")
         finding, causes = found, (*named, region)

@@ -52,6 +52,7 @@ class Estimate:
     ----------
     kink : at a kink, the least and the greatest sum that one-sided slopes of the outputs can
         make; None where there is none.
+    kink_bars : how far off each of the two may be.
     is_flat : no output changed at the steps that this comes from.
     rivals : what ladders of other steps said that contradicts it.
     """
@@ -59,6 +60,7 @@ class Estimate:
     value: float
     error_bar: float
     kink: tuple[float, float] | None = None
+    kink_bars: tuple[float, float] = (0.0, 0.0)
     is_flat: bool = False
     rivals: tuple["Estimate", ...] = ()
 
@@ -124,16 +126,23 @@ class Line:
             float(np.maximum(forward, backward).sum()),
         )
 
+    def intermediates(self) -> float:
+        """The size of intermediates: one, unless outputs have digits that one would have lost."""
+        largest = float(abs(self.centre).max(initial=0))
+        if largest and (np.remainder(self.centre, self.epsilon) != 0).any():
+            return min(1.0, largest)
+        return 1.0
+
     def noise_floor(self) -> float:
         """Rounding of one weighted value, if outputs are right to their last place.
 
         Where no output was seen to move, a slope may be hidden in the rounding of
-        intermediates, which are then taken to be of size one.
+        intermediates.
         """
         if self.moved.any():
             sizes = (self.weights * self.centre)[self.moved]
         else:
-            sizes = self.weights * np.maximum(abs(self.centre), 1.0)
+            sizes = self.weights * np.maximum(abs(self.centre), self.intermediates())
         return self.epsilon * float(np.linalg.norm(sizes))
 
 
@@ -215,7 +224,7 @@ def extrapolate(line: Line, rungs: list[Rung], finer: list[Rung], argument: floa
             break
         noise = needed
     is_flat = all(rung.is_flat for rung in rungs)
-    return Estimate(value, SAFETY * error, None, is_flat)
+    return Estimate(value, SAFETY * error, is_flat=is_flat)
 
 
 def richardson(rungs: list[Rung], finer: list[Rung], noise: float) -> tuple[float, float, float]:
@@ -257,6 +266,6 @@ def read_kink(line: Line, rungs: list[Rung]) -> Estimate | None:
             return None
     rung = rungs[min(KINK_RUNG, len(rungs) - 1)]
     above = rungs[min(KINK_RUNG, len(rungs) - 1) - 1]
-    curvature = max(abs(rung.low - above.low), abs(rung.high - above.high))
-    error = curvature + rounding / rung.h
-    return Estimate(rung.slope, SAFETY * error, (rung.low, rung.high))
+    drifts = abs(rung.low - above.low), abs(rung.high - above.high)
+    low, high = (SAFETY * (drift + rounding / rung.h) for drift in drifts)
+    return Estimate(rung.slope, max(low, high), (rung.low, rung.high), (low, high))
