@@ -103,7 +103,7 @@ def wrong_there(
     told_of, notes = explain(moved, failed, there, loss, scaled, right, (base,))
     passing = {n: Finding(n, PASS) for n in found}
     merged = passing | {f.name: f for f in told_of}
-    return list(merged.values()), [f"right at first, wrong {point.title}", *notes][::-1]
+    return list(merged.values()), [*notes[:1], f"right at first, wrong {point.title}", *notes[1:]]
 
 
 def move(net: Any, share: float, rng: np.random.Generator) -> None:

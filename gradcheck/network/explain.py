@@ -146,16 +146,16 @@ def causes_of(
             found[event.name] = account
             told = [*pending, event] if event.is_wrong else pending
             for one in told:
-                account.causes += causes_at(one, event, scene, setting)
+                account.causes += causes_at(one, scene, setting)
                 account.places.append(one.place)
             pending = []
     return found
 
 
-def causes_at(event: Event, shown: Event, scene: Scene, setting: "Setting") -> list[Cause]:
+def causes_at(event: Event, scene: Scene, setting: "Setting") -> list[Cause]:
     if event.mistake is not None:
         return [event.mistake.cause()]
-    local = () if event is not shown else local_causes(event, scene, setting)
+    local = local_causes(event, scene, setting)
     return list(local) or [cause("unrelated")]
 
 

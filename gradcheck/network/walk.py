@@ -48,6 +48,9 @@ KEPT = 4
 NEW, AGAIN, UNEXPLAINED = 1.0, 0.25, 2.6
 """What a mistake costs, the same mistake made above, and what no mistake explains."""
 
+ODD = 0.5
+"""Added for a mistake that nobody makes there."""
+
 EARLY = 1e-3
 """Of two places that explain as much, the one that backward comes to first."""
 
@@ -78,6 +81,7 @@ class Event:
     is_explained: bool = True
     scale: float = 1.0
     delta: Array | None = field(default=None, repr=False, compare=False)
+    observed: Array | None = field(default=None, repr=False, compare=False)
 
     @property
     def is_wrong(self) -> bool:
@@ -95,9 +99,11 @@ class Belief:
     events: tuple[Event, ...] = ()
     cost: float = 0.0
     passages: int = 0
+    above: Array | None = None
+    """The gradient before the last step, which that step was given."""
 
     def passing(self, delta: Array) -> "Belief":
-        return replace(self, delta=delta, passages=self.passages + 1)
+        return replace(self, delta=delta, passages=self.passages + 1, above=self.delta)
 
     def making(self, one: Mistake, delta: Array) -> "Belief":
         cost = self.cost + self.price(one) + EARLY * self.passages
@@ -105,8 +111,10 @@ class Belief:
         return replace(self.passing(delta), events=(*self.events, event), cost=cost)
 
     def price(self, one: Mistake) -> float:
-        known = {e.mistake.kind for e in self.events if e.mistake is not None}
-        return (AGAIN if one.kind in known else NEW) - SLIGHT * one.weight
+        known = {e.mistake.slug for e in self.events if e.mistake is not None}
+        price = (AGAIN if one.slug in known else NEW) - SLIGHT * one.weight
+        # Nobody divides by the batch in an activation's derivative: rather in what follows.
+        return price + (ODD if "batch" in one.slug and one.place.startswith("act") else 0.0)
 
     def telling(self, event: Event, cost: float = 0.0) -> "Belief":
         event = replace(event, delta=self.delta)
@@ -169,7 +177,8 @@ class Walk:
         start, place = self.start, "criterion.derivative"
         yield Passage(place, lambda _: start, lambda _: mistakes.loss_paths(self.scene))
         yield from self.hearing("criterion", place)
-        for step in reversed(self.scene.replay.steps):
+        steps = self.scene.replay.steps[::-1]
+        for step, following in zip(steps, (*steps[1:], None), strict=True):
             if not isinstance(step, ActivationStep):
                 yield from self.receiving(step, place)
                 yield from (self.look(step, letter) for letter in letters(step)
@@ -177,7 +186,9 @@ class Walk:
             passage = self.passage(step)
             place = passage.place
             yield passage
-            yield from self.hearing(step.place, place)
+            # What it returned and what the next one received may differ: a network that drops it.
+            if following is None or self.heard.given(following.place) is None:
+                yield from self.hearing(step.place, place)
         if "input" in self.scene.observed:
             yield self.seen("input", place, self.scene.observed["input"])
 
@@ -318,8 +329,10 @@ class Walk:
         if factor is None:
             return
         for scale in self.scales:
-            yield Guess(mistake("scaled-by-constant", place, factor=factor / scale),
-                        right * (factor / scale))  # fmt: skip
+            ratio, n = factor / scale, self.scene.count
+            if min(abs(ratio / n - 1), abs(ratio * n - 1)) > 1e-6:  # the batch is tried by name
+                one = mistake("scaled-by-constant", place, factor=ratio)
+                yield Guess(one, right * ratio)
 
     def judged(self, look: Look, belief: Belief) -> Iterator[Belief]:
         """What an array says of a belief."""
@@ -341,13 +354,15 @@ class Walk:
                 event = Event(look.name, look.place, one, True, scale)
                 yield belief.telling(event, belief.price(one))
         if not explained:
-            yield belief.telling(Event(look.name, look.place, None, False), UNEXPLAINED)
+            event = Event(look.name, look.place, None, False, 1.0, None, look.observed)
+            yield belief.telling(event, UNEXPLAINED)
 
     def trusted(self, look: Look, belief: Belief) -> Belief:
         """A layer was heard to have another gradient than was believed: go on with that."""
-        told = belief.telling(Event(look.name, look.place, None, False), UNEXPLAINED)
         scale = self.scales[-1] if len(self.scales) > 1 else self.scales[0]
-        return replace(told, delta=look.observed / scale)
+        event = Event(look.name, look.place, None, False, scale, None, look.observed / scale)
+        told = replace(belief, delta=belief.above).telling(event, UNEXPLAINED)
+        return replace(told, delta=event.observed)
 
     def resumed(self, element: Element, belief: Belief) -> Belief:
         if isinstance(element, Look) and element.resets:
