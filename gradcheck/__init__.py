@@ -10,9 +10,10 @@
 
 from gradcheck.check import check, check_gradient
 from gradcheck.network import check_network
+from gradcheck.pair import pair
 from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Cause, Detail, Finding, Report
 
 __all__ = [
     "FAIL", "INCONCLUSIVE", "PASS", "Cause", "Detail", "Finding", "Report", "check",
-    "check_gradient", "check_network",
+    "check_gradient", "check_network", "pair",
 ]  # fmt: skip
