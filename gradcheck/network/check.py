@@ -10,7 +10,7 @@ from gradcheck.compare import Quantity
 from gradcheck.course import parameters, told
 from gradcheck.examine import JITTERS
 from gradcheck.network.arrays import compare_array
-from gradcheck.network.drive import Places, gradients_of, parameter_values, preserved
+from gradcheck.network.drive import Places, buffers_of, gradients_of, parameter_values, preserved
 from gradcheck.network.elsewhere import look_elsewhere
 from gradcheck.network.explain import explain
 from gradcheck.network.listen import Heard, listening
@@ -76,6 +76,7 @@ class Trial:
     earlier : the gradients of another batch, run before.
     spreads : how far each gradient moves when everything moves by one unit in the last place.
     changed : parameters that backward changed.
+    buffers : other arrays that the layers kept then, by the name of the parameter.
     """
 
     x: Array
@@ -87,6 +88,7 @@ class Trial:
     heard: Heard
     spreads: dict[str, Array]
     changed: dict[str, Array]
+    buffers: dict[str, dict[str, Array]]
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def listen_to(net: Any, x: Array, labels: Array, rng: np.random.Generator) -> Tr
     before = parameter_values(net)
     with listening(net) as heard:
         gradients = gradients_of(net, x, labels)
-    after = parameter_values(net)
+    after, buffers = parameter_values(net), buffers_of(net)
     changed = {n: a for n, a in after.items() if not np.array_equal(a, before[n], equal_nan=True)}
     put_back(net, before)
     again = gradients_of(net, x, labels)
@@ -117,7 +119,7 @@ def listen_to(net: Any, x: Array, labels: Array, rng: np.random.Generator) -> Tr
     # The gradients of a network that remembers move for other reasons than rounding.
     spreads = rounding_spreads(net, x, labels, gradients, rng) if is_steady else {}
     output = np.array(net.forward(x.copy()))
-    return Trial(x, labels, output, gradients, earlier, other, heard, spreads, changed)
+    return Trial(x, labels, output, gradients, earlier, other, heard, spreads, changed, buffers)
 
 
 def other_batch(x: Array, labels: Array) -> tuple[Array, Array]:

@@ -1,6 +1,5 @@
 """Running somebody's network: its gradients, its parameters, and putting all back."""
 
-import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +13,9 @@ Array = np.ndarray
 
 KEPT = ("running_mean", "running_var", "momentum_W", "momentum_b")
 """What a layer remembers from batch to batch, and is put back after a check."""
+
+BUFFERS = ("momentum_{}", "v_{}", "velocity_{}", "m_{}")
+"""Names that optimisers keep their averages of W under."""
 
 
 def gradients_of(net: Any, x: Array, labels: Array) -> dict[str, Array]:
@@ -114,9 +116,11 @@ def parameter_values(net: Any) -> dict[str, Array]:
     }
 
 
-def twin_of(net: Any) -> Any:
-    """A deep copy, or None of what cannot be copied."""
-    try:
-        return copy.deepcopy(net)
-    except Exception:
-        return None
+def buffers_of(net: Any) -> dict[str, dict[str, Array]]:
+    found: dict[str, dict[str, Array]] = {}
+    for name, layer, attribute in parameters(net):
+        for pattern in BUFFERS:
+            value = getattr(layer, pattern.format(attribute), None)
+            if isinstance(value, np.ndarray):
+                found.setdefault(name, {})[pattern.format(attribute)] = np.array(value, np.float64)
+    return found

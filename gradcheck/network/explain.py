@@ -1,11 +1,10 @@
 """From a walk down the network to findings: the first wrong place, causes, consequences."""
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradcheck.course import parameters
 from gradcheck.diagnose.causes import cause
 from gradcheck.network.local import local_causes
 from gradcheck.network.losses import Loss
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
     from gradcheck.network.check import Setting
 
 Array = np.ndarray
-
-BUFFERS = ("momentum_{}", "v_{}", "velocity_{}", "m_{}")
-
 
 def explain(
     setting: "Setting",
@@ -82,20 +78,10 @@ def scene_of(
         len(trial.x),
         loss.kind,
         float(weights[0]),
-        buffers_of(net),
+        trial.buffers,
         trial.changed,
         float(getattr(net, "lr", 0.0) or 0.0),
     )
-
-
-def buffers_of(net: Any) -> dict[str, dict[str, Array]]:
-    found: dict[str, dict[str, Array]] = {}
-    for name, layer, attribute in parameters(net):
-        for pattern in BUFFERS:
-            value = getattr(layer, pattern.format(attribute), None)
-            if isinstance(value, np.ndarray):
-                found.setdefault(name, {})[pattern.format(attribute)] = np.array(value, np.float64)
-    return found
 
 
 def told_findings(

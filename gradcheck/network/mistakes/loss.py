@@ -12,7 +12,7 @@ Array = np.ndarray
 
 PLACE = "criterion.derivative"
 
-CLIPS = (1e-1, 5e-2, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
+CLIPS = (0.3, 0.25, 0.2, 0.15, 1e-1, 5e-2, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
 
 
 def loss_paths(scene: Scene) -> Iterator[Guess]:
