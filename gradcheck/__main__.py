@@ -62,7 +62,11 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("target", metavar="TARGET", help="the word `check` may be left out")
     check.add_argument("--quiet", action="store_true", help="only what does not pass")
     check.add_argument(
-        "--budget", type=seconds, default=BUDGET, metavar="S", help="seconds for it all (%(default)s)"
+        "--budget",
+        type=seconds,
+        default=BUDGET,
+        metavar="S",
+        help="seconds for it all (%(default)s)",
     )
     check.add_argument(
         "--shape",
@@ -245,9 +249,7 @@ def run_target(options: argparse.Namespace) -> int:
             homework_text(result, options.quiet)
         )
         return ALL_PASS if result.verdict == PASS else SOMETHING_FAILED
-    report = check_pair(
-        opened(options.target), dict(options.shape), options.seed, options.budget
-    )
+    report = check_pair(opened(options.target), dict(options.shape), options.seed, options.budget)
     print(report.to_json() if options.json else report)
     return ALL_PASS if report else SOMETHING_FAILED
 

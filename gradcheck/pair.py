@@ -37,9 +37,7 @@ class Pair:
     inputs: Any = None
 
 
-def pair(
-    backward: Callable[..., Any], inputs: Any = None
-) -> Callable[[Function], Function]:
+def pair(backward: Callable[..., Any], inputs: Any = None) -> Callable[[Function], Function]:
     """Declare the backward of a function, and inputs to check it at.
 
     >>> import numpy as np

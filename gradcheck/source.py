@@ -84,13 +84,25 @@ def open_source(target: str) -> Source:
     """Import what a target names."""
     place, colon, attribute = split(target)
     path = Path(place)
-    if place.endswith(".py") or (place and path.is_dir()):
+    is_folder = bool(place) and path.is_dir() and not (colon and is_module(place))
+    if place.endswith(".py") or is_folder:
         return from_file(target, path, attribute or NETWORK)
     if not (place and colon and attribute) or place.startswith("."):
         expected = "expected module:attribute, path/to/file.py:Class or a directory"
         raise UnknownTargetError(f"target is {target!r}, {expected}")
     module = importlib.import_module(place)
     return named(Source(target, attribute, module))
+
+
+def is_module(place: str) -> bool:
+    """Whether a name that is also that of a folder can be imported, as a package."""
+    if not place.replace(".", "_").isidentifier() or place.startswith("."):
+        return False
+    try:
+        spec = importlib.util.find_spec(place)
+    except (ImportError, ValueError):
+        return False
+    return spec is not None and spec.origin is not None
 
 
 def split(target: str) -> tuple[str, str, str]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 
+
 def explain(
     setting: "Setting",
     findings: list[Finding],
@@ -67,7 +68,7 @@ def scene_of(
     setting: "Setting", base: Replay, loss: Loss, weights: Array, earlier: tuple[Replay, ...]
 ) -> Scene:
     trial, net = setting.trial, setting.net
-    functions = [s.phi for s in base.steps if s.kind == "activation"]
+    functions = base.functions
     observed = {n: np.asarray(g) for n, g in trial.gradients.items() if g.dtype.kind in "fiub"}
     return Scene(
         base,
@@ -140,7 +141,9 @@ def causes_of(
 
 def causes_at(event: Event, scene: Scene, setting: "Setting") -> list[Cause]:
     if event.mistake is not None:
-        return [event.mistake.cause()]
+        own = [event.mistake.cause()]
+        is_pattern = event.mistake.slug == "entries-wrong"
+        return own + list(local_causes(event, scene, setting) if is_pattern else ())
     local = local_causes(event, scene, setting)
     return list(local) or [cause("unrelated")]
 

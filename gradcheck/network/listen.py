@@ -86,9 +86,7 @@ def listening(net: Any) -> Iterator[Heard]:
                 vars(layer).pop(method, None)
 
 
-def wrap(
-    heard: Heard, place: str, layer: Any, method: str
-) -> Sequence[tuple[Any, str, bool, Any]]:
+def wrap(heard: Heard, place: str, layer: Any, method: str) -> Sequence[tuple[Any, str, bool, Any]]:
     """Puts a listening method before the layer's own; tells how to take it away."""
     original = getattr(layer, method, None)
     if not callable(original) or isinstance(layer, type):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 
-BUDGET = 1.0
+BUDGET = 0.3
 """Seconds for the recognisers' experiments."""
 
 BAR = 1e-9

@@ -17,8 +17,8 @@ def note_units(
     found, notes = [], []
     for finding in findings:
         gradient = gradients.get(finding.name)
-        is_weight = finding.name.endswith(".W") and gradient is not None and gradient.ndim == 2
-        if is_weight and finding.verdict == PASS:
+        is_weight = finding.name.endswith(".W") and finding.verdict == PASS
+        if is_weight and gradient is not None and gradient.ndim == 2:
             dead = (gradient == 0).all(axis=0)
             if dead.any():
                 told = f"{dead.sum()} of {dead.size} units are dead: zero for every sample"
@@ -35,6 +35,4 @@ def note_units(
 
 
 def is_uniform(gradient: Array) -> bool:
-    return bool(
-        gradient.shape[1] > 1 and (gradient == gradient[:, :1]).all() and gradient.any()
-    )
+    return bool(gradient.shape[1] > 1 and (gradient == gradient[:, :1]).all() and gradient.any())

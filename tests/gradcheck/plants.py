@@ -4,6 +4,9 @@ A plant is (style, edits, options, place, slug): the first wrong place, and the 
 be named first. `style` is the module that is edited.
 """
 
+# ruff: noqa: E501
+# A plant is one line of the table.
+
 from pathlib import Path
 
 import numpy as np

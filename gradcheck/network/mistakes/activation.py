@@ -1,6 +1,6 @@
 """Mistakes in the derivative of an activation."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -21,7 +21,7 @@ def activation_paths(step: ActivationStep, delta: Array, scene: Scene) -> Iterat
     yield Guess(mistake("cotangent-masked", place), delta * (delta > 0))
 
 
-def factors(step: ActivationStep) -> Iterator[tuple[str, dict[str, object], Array]]:
+def factors(step: ActivationStep) -> Iterator[tuple[str, Mapping[str, object], Array]]:
     """Wrong derivatives, from the likeliest on."""
     phi, z, y = step.phi, step.x, step.y
     with np.errstate(all="ignore"):

@@ -1,6 +1,6 @@
 """Mistakes in batchnorm's backward."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -40,9 +40,7 @@ def batchnorm_paths(step: BatchNormStep, delta: Array, scene: Scene) -> Iterator
     sums = rstd * (d - d.sum(axis=0) - hat * (d * hat).sum(axis=0))
     yield Guess(mistake("batchnorm-formula", place, detail=detail), sums)
     detail = "the mean is taken over the features, not over the batch"
-    other = rstd * (
-        d - d.mean(axis=1, keepdims=True) - hat * (d * hat).mean(axis=1, keepdims=True)
-    )
+    other = rstd * (d - d.mean(axis=1, keepdims=True) - hat * (d * hat).mean(axis=1, keepdims=True))
     yield Guess(mistake("batchnorm-formula", place, detail=detail), other)
     unbiased = count - 1 if not step.form.ddof else count
     yield Guess(
@@ -51,7 +49,7 @@ def batchnorm_paths(step: BatchNormStep, delta: Array, scene: Scene) -> Iterator
     )
 
 
-def statistics(step: BatchNormStep, d: Array) -> Iterator[tuple[str, dict[str, object], Array]]:
+def statistics(step: BatchNormStep, d: Array) -> Iterator[tuple[str, Mapping[str, object], Array]]:
     """Terms of the mean and of the variance left out, or of another variance."""
     hat, rstd, count = step.hat, step.rstd, len(step.x)
     mean, spread = d.mean(axis=0), hat * (d * hat).mean(axis=0)
@@ -76,10 +74,11 @@ def statistics(step: BatchNormStep, d: Array) -> Iterator[tuple[str, dict[str, o
 
 def other_variances(
     step: BatchNormStep, d: Array, count: int
-) -> Iterator[tuple[str, dict[str, object], Array]]:
+) -> Iterator[tuple[str, Mapping[str, object], Array]]:
     """The formula with x̂ and rstd of another variance than forward's."""
     centred, biased = step.x - step.x.mean(axis=0), step.x.var(axis=0)
     used = 1 / step.rstd**2 - step.var
+    variants: list[tuple[str, Mapping[str, object], Array]]
     variants = [("batchnorm-unbiased-variance", {}, biased * count / max(count - 1, 1) + used),
                 ("batchnorm-unbiased-variance", {}, biased + used)]  # fmt: skip
     variants += [("batchnorm-eps-mismatch", {"detail": f"{eps:g}"}, step.var + eps)
@@ -91,8 +90,10 @@ def other_variances(
             yield slug, dict(fields), value
     # One extra term, −2·mean(x − mean), which is zero, is no mistake and so not here.
     ratio = {"detail": "rstd is 1/(var + eps), without the root"}
-    yield "batchnorm-formula", ratio, step.rstd**2 * (
-        d - d.mean(axis=0) - step.hat * (d * step.hat).mean(axis=0)
+    yield (
+        "batchnorm-formula",
+        ratio,
+        step.rstd**2 * (d - d.mean(axis=0) - step.hat * (d * step.hat).mean(axis=0)),
     )
 
 

@@ -52,7 +52,9 @@ def array_mistakes(
             yield Guess(mistake("momentum-mismatch", place, detail=detail), value)
     for other, value in others.items():
         if other != name and value.size == right.size:
-            yield Guess(mistake("swapped-gradients", place, other=other), value.reshape(right.shape))
+            yield Guess(
+                mistake("swapped-gradients", place, other=other), value.reshape(right.shape)
+            )
     yield from spoilt_array(place, right, scene)
 
 
@@ -83,6 +85,10 @@ def decay(step: Step, letter: str, right: Array, scene: Scene) -> Iterator[Guess
         norm = float((weights * weights).sum())
         if norm > 0:
             rate = float((rest * weights).sum()) / norm
-            detail = f"added to the gradient: + {rate * unit:.6g}·{letter}, which is not in the loss"
+            detail = (
+                f"added to the gradient: + {rate * unit:.6g}·{letter}, which is not in the loss"
+            )
             found = right + rate * weights
-            yield Guess(mistake("weight-decay-mismatch", f"{step.place}.d{letter}", detail=detail), found)
+            yield Guess(
+                mistake("weight-decay-mismatch", f"{step.place}.d{letter}", detail=detail), found
+            )

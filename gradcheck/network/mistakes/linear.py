@@ -42,9 +42,7 @@ def changed_weights(step: LinearStep, delta: Array, scene: Scene) -> Iterator[Gu
     place, W, name = f"{step.place}.dx", step.W, f"{step.place}.W"
     if name in scene.changed:
         detail = "W after the update: backward first, then step"
-        yield Guess(
-            mistake("wrong-weights", place, detail=detail), delta @ scene.changed[name].T
-        )
+        yield Guess(mistake("wrong-weights", place, detail=detail), delta @ scene.changed[name].T)
     dW = scene.observed.get(name)
     if dW is None or dW.shape != W.shape:
         return

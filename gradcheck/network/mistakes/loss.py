@@ -1,6 +1,6 @@
 """Mistakes in the derivative of the loss, softmax cross-entropy or the squared error."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -29,7 +29,7 @@ def loss_paths(scene: Scene) -> Iterator[Guess]:
             yield Guess(mistake(slug, PLACE, **fields), value * scene.weight)
 
 
-Found = Iterator[tuple[str, dict[str, object], Array]]
+Found = Iterator[tuple[str, Mapping[str, object], Array]]
 
 
 def cross_entropy_mistakes(z: Array, y: Array) -> Found:
@@ -45,7 +45,11 @@ def cross_entropy_mistakes(z: Array, y: Array) -> Found:
     for limit in CLIPS:
         clipped = np.clip(p, limit, 1 - limit)
         yield "probability-clipped", {"detail": f"at {limit:g}"}, clipped - y
-        yield "probability-clipped", {"detail": f"at {limit:g} from below"}, np.maximum(p, limit) - y
+        yield (
+            "probability-clipped",
+            {"detail": f"at {limit:g} from below"},
+            np.maximum(p, limit) - y,
+        )
     yield from other_losses(z, y, p)
 
 
@@ -69,8 +73,10 @@ def other_losses(z: Array, y: Array, p: Array) -> Found:
     yield "loss-mismatch", {"taken": "p·Σ(y/p·p) − y"} | meant, p * product - y
     hard = np.eye(z.shape[1])[z.argmax(axis=1)]
     yield "loss-mismatch", {"taken": "argmax(z) − y"} | meant, hard - y
-    yield "loss-mismatch", {"taken": "p − argmax(y), hard targets"} | meant, (
-        p - np.eye(z.shape[1])[y.argmax(axis=1)]
+    yield (
+        "loss-mismatch",
+        {"taken": "p − argmax(y), hard targets"} | meant,
+        (p - np.eye(z.shape[1])[y.argmax(axis=1)]),
     )
     jacobian = p * (p - y) - p * (p * (p - y)).sum(axis=1, keepdims=True)
     yield "loss-mismatch", {"taken": "softmax's Jacobian on p − y, twice"} | meant, jacobian
