@@ -55,7 +55,7 @@ def backward_order(findings: tuple[Finding, ...]) -> list[Finding]:
     """From the last layer up to the input."""
 
     def key(finding: Finding) -> tuple[int, int]:
-        kind, bracket, rest = finding.name.partition("[")
+        _, bracket, rest = finding.name.partition("[")
         if not bracket:
             return (1, 0)
         letter = finding.name.rpartition(".")[2]

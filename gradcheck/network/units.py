@@ -27,8 +27,8 @@ def note_units(
                 finding = replace(finding, verdict=verdict, note=finding.note or told)
             elif is_uniform(gradient):
                 notes.append(
-                    f"{finding.name}: all columns of the gradient are the same, as after a constant "
-                    "initialisation: the units can never differ"
+                    f"{finding.name}: all columns of the gradient are the same, as after a "
+                    "constant initialisation: the units can never differ"
                 )
         found.append(finding)
     return found, notes

@@ -46,16 +46,39 @@ def factors(step: ActivationStep) -> Iterator[tuple[str, Mapping[str, object], A
 
 
 def formulas(z: Array, y: Array) -> Iterator[tuple[str, Array]]:
+    sample_on = np.broadcast_to((z > 0).any(axis=1, keepdims=True) * 1.0, z.shape)
+    root = np.sqrt(np.maximum(1 - y * y, 0))
     yield from (
-        ("y, the activation itself", y), ("1 − y", 1 - y), ("1 + y", 1 + y), ("1 + y²", 1 + y * y),
-        ("y²", y * y), ("1 − y²", 1 - y * y), ("y·(1 − y)", y * (1 - y)), ("z·(1 − z)", z * (1 - z)),
-        ("y·(1 + y)", y * (1 + y)), ("(1 − y)²", (1 - y) ** 2), ("y²·(1 − y)", y * y * (1 - y)),
-        ("y·(y − 1)", y * (y - 1)), ("y² − 1", y * y - 1), ("1 − z²", 1 - z * z), ("1/cosh z", 1 / np.cosh(z)),
-        ("(1 − y²)/2", (1 - y * y) / 2), ("1 − tanh(y)²", 1 - np.tanh(y) ** 2),
-        ("z < 0", (z < 0) * 1.0), ("z > 1", (z > 1) * 1.0), ("z > 0.5", (z > 0.5) * 1.0), ("sign(z)", np.sign(z)), ("z", z), ("2y", 2 * y),
-        ("y > mean(y)", (y > y.mean()) * 1.0), ("all of a sample: any z > 0", np.broadcast_to((z > 0).any(axis=1, keepdims=True) * 1.0, z.shape)),
-        ("1 − 2y", 1 - 2 * y), ("−2y", -2 * y), ("exp(−z)", np.exp(-z)), ("√(1 − y²)", np.sqrt(np.maximum(1 - y * y, 0))),
-    )  # fmt: skip
+        ("y, the activation itself", y),
+        ("1 − y", 1 - y),
+        ("1 + y", 1 + y),
+        ("1 + y²", 1 + y * y),
+        ("y²", y * y),
+        ("1 − y²", 1 - y * y),
+        ("y·(1 − y)", y * (1 - y)),
+        ("z·(1 − z)", z * (1 - z)),
+        ("y·(1 + y)", y * (1 + y)),
+        ("(1 − y)²", (1 - y) ** 2),
+        ("y²·(1 − y)", y * y * (1 - y)),
+        ("y·(y − 1)", y * (y - 1)),
+        ("y² − 1", y * y - 1),
+        ("1 − z²", 1 - z * z),
+        ("1/cosh z", 1 / np.cosh(z)),
+        ("(1 − y²)/2", (1 - y * y) / 2),
+        ("1 − tanh(y)²", 1 - np.tanh(y) ** 2),
+        ("z < 0", (z < 0) * 1.0),
+        ("z > 1", (z > 1) * 1.0),
+        ("z > 0.5", (z > 0.5) * 1.0),
+        ("sign(z)", np.sign(z)),
+        ("z", z),
+        ("2y", 2 * y),
+        ("y > mean(y)", (y > y.mean()) * 1.0),
+        ("all of a sample: any z > 0", sample_on),
+        ("1 − 2y", 1 - 2 * y),
+        ("−2y", -2 * y),
+        ("exp(−z)", np.exp(-z)),
+        ("√(1 − y²)", root),
+    )
 
 
 def of_others(step: ActivationStep, delta: Array, scene: Scene) -> Iterator[Guess]:
