@@ -78,6 +78,16 @@ def parser() -> argparse.ArgumentParser:
     )
     for name, text in (("ops", "every operation"), ("networks", "whole networks")):
         add_common(commands.add_parser(name, help=text), default=argparse.SUPPRESS)
+    catalogue = commands.add_parser(
+        "catalogue", help="planted bugs and correct functions: what the checker says of them"
+    )
+    add_common(catalogue, default=argparse.SUPPRESS)
+    catalogue.add_argument(
+        "--peers", action="store_true", help="other packages' checkers on the same cases, too"
+    )
+    catalogue.add_argument(
+        "--only", metavar="SLUG", help="the cases of one cause, or of one family"
+    )
     return top
 
 
@@ -196,6 +206,10 @@ def run(options: argparse.Namespace, notice: CompileNotice) -> int:
     command = options.command
     if command == CHECK:
         return run_target(options)
+    if command == "catalogue":
+        from gradcheck.catalogue.command import run as run_catalogue
+
+        return run_catalogue(options.seed, options.only, options.peers, options.json)
     if command == "toy":
         result = run_toy(options.target, options.activation, options.batchnorm, options.seed)
         notice.done()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.examine import Settings, examine
+from gradcheck.progress import Progress
 from gradcheck.subject import Subject, require_callable
 from gradcheck.verdict import Report
 
@@ -33,6 +34,7 @@ def check(
     budget: float | None = BUDGET,
     twin: Callable[..., Any] | None = None,
     further_points: bool = True,
+    progress: Progress | None = None,
 ) -> Report:
     """Compare `backward` with differences of `forward`.
 
@@ -55,6 +57,9 @@ def check(
         Where forward itself takes float64, none is needed.
     further_points : whether to look at other points, too: the inputs permuted, enlarged, and
         made small.
+    progress : called as progress(name, done, total) while places of an array are measured. By
+        default a terminal's stderr shows a line after the first second; see
+        `gradcheck.progress`, which has `silent`, too.
 
     Returns
     -------
@@ -82,6 +87,7 @@ def check(
         further_points=further_points,
         twin=twin,
         notes=notes,
+        progress=progress,
     )
     return examine(Subject(forward, backward, names, budget), arrays, settings)
 
@@ -98,6 +104,7 @@ def check_gradient(
     budget: float | None = BUDGET,
     twin: Callable[..., Any] | None = None,
     further_points: bool = True,
+    progress: Progress | None = None,
 ) -> Report:
     """Compare `gradient` with differences of the scalar `loss`.
 
@@ -106,7 +113,7 @@ def check_gradient(
     loss : loss(*inputs) gives one number.
     gradient : gradient(*inputs) gives the gradient with respect to each input, None for one
         that is not checked.
-    inputs, names, seed, title, domain, budget, twin, further_points : as for `check`.
+    inputs, names, seed, title, domain, budget, twin, further_points, progress : as for `check`.
     """
     names = named("check_gradient", inputs, names)
     arrays = [as_input(f"check_gradient: inputs[{i}]", value) for i, value in enumerate(inputs)]
@@ -126,6 +133,7 @@ def check_gradient(
         further_points=further_points,
         twin=twin,
         notes=notes,
+        progress=progress,
     )
     return examine(Subject(scalar(loss), backward, names, budget), arrays, settings)
 

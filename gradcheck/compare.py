@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gradcheck.numeric import SAFETY, UNKNOWN, Estimate, Line, directional_derivative
+from gradcheck.progress import Progress, silent, tracked
 from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, POWER, Finding
 
 Array = np.ndarray
@@ -30,8 +31,9 @@ AIM = 0.01
 NEGLIGIBLE = 1e-3
 """Gradients below this share of the natural one are not measured more closely at once."""
 
-COARSE = 30.0
-"""Differences in float32 are so few digits that less than so many bars is no contradiction."""
+DOUBT, COARSE = 10.0, 30.0
+"""Bars by which a gradient must be off to be wrong: error bars are estimates, and those of
+float32 are estimates of few digits. In between lies "inconclusive"."""
 
 UNIT = float(np.finfo(np.float64).eps)
 
@@ -92,6 +94,7 @@ class Quantity:
         gradient of.
     epsilon : relative rounding error of the arithmetic inside the function.
     spread : how far rounding in its inputs moves each entry of the gradient.
+    progress : is told how many places are measured.
     """
 
     name: str
@@ -101,6 +104,7 @@ class Quantity:
     weights: Array
     epsilon: float
     spread: Array | None = None
+    progress: Progress = silent
 
     def along(self, probe: Probe) -> Callable[[float], Array]:
         def moved(t: float) -> Array:
@@ -124,7 +128,7 @@ def compare(
     gauge = Gauge(quantity)
     places = probes(gradient.astype(np.float64), rng) if places is None else places
     measured: list[Measured] = []
-    for probe in places:
+    for probe in tracked(name, places, quantity.progress):
         measured.append(gauge.measure(probe, is_short=gradient.size > LONG))
         if gradient.size > ENTRYWISE and gauge.judge(measured[-1], measured).verdict == FAIL:
             break
@@ -140,6 +144,8 @@ def compare(
 def measured_alone(quantity: Quantity, rng: np.random.Generator) -> tuple[Measured, ...]:
     """Entries of the right gradient, for a gradient that cannot be compared with it."""
     nothing = np.zeros(quantity.x.shape)
+    if not nothing.size:
+        return ()
     gauge = Gauge(replace(quantity, gradient=nothing, spread=None))
     entries = [probe for probe in probes(nothing, rng) if probe.index is not None]
     return tuple(gauge.measure(replace(probe, analytic=np.nan)) for probe in entries)
@@ -161,6 +167,10 @@ class Gauge:
         gradient = quantity.gradient
         dtype = gradient.dtype if gradient.dtype in POWER else np.dtype(np.float64)
         self.power, self.unit = POWER[dtype], float(np.finfo(dtype).eps)
+        self.tiny = float(np.finfo(dtype).tiny)
+        self.doubt = COARSE if max(self.unit, quantity.epsilon) > UNIT else DOUBT
+        if quantity.spread is not None and SPREAD * quantity.spread.max() > abs(gradient).max():
+            self.doubt = np.inf  # the largest entry is nothing but rounding
         self.steepest = float(abs(gradient.astype(np.float64)).max())
         self.scale = float(abs(quantity.x).max()) or 1.0
         outputs = quantity.function(quantity.x.copy())
@@ -184,10 +194,15 @@ class Gauge:
             argument,
             is_short,
         )
+        return Measured(probe, estimate, estimate.error_bar + self.slack(probe))
+
+    def slack(self, probe: Probe) -> float:
+        """How far rounding inside backward may have moved what it says."""
         slack = ROUNDING * self.unit * (self.steepest * probe.length + self.natural / 8)
-        if quantity.spread is not None:
-            slack += SPREAD * float(np.linalg.norm(quantity.spread * probe.direction))
-        return Measured(probe, estimate, estimate.error_bar + slack)
+        slack += ROUNDING * self.tiny * probe.length
+        if self.quantity.spread is not None:
+            slack += SPREAD * float(np.linalg.norm(self.quantity.spread * probe.direction))
+        return slack
 
     def measure_quickly(self, probe: Probe) -> Measured:
         """Two central differences, h and h/2, extrapolated: four calls."""
@@ -198,8 +213,7 @@ class Gauge:
             return Measured(probe, UNKNOWN, np.inf)
         error = abs(fine.slope - coarse.slope) + 2 * line.noise_floor() / h
         estimate = Estimate((4 * fine.slope - coarse.slope) / 3, SAFETY * error)
-        slack = ROUNDING * self.unit * (self.steepest * probe.length + self.natural / 8)
-        return Measured(probe, estimate, estimate.error_bar + slack)
+        return Measured(probe, estimate, estimate.error_bar + self.slack(probe))
 
     def judge(self, one: Measured, measured: Sequence[Measured]) -> Finding:
         return judge(
@@ -208,7 +222,7 @@ class Gauge:
             one.estimate,
             one.bar,
             self.needed(one, measured),
-            is_coarse=self.quantity.epsilon > UNIT,
+            self.doubt,
         )
 
     def needed(self, one: Measured, measured: Sequence[Measured]) -> float:
@@ -249,7 +263,7 @@ def malformed(name: str, gradient: Array, shape: tuple[int, ...]) -> Finding | N
 
 
 def judge(
-    name: str, probe: Probe, estimate: Estimate, bar: float, enough: float, is_coarse: bool
+    name: str, probe: Probe, estimate: Estimate, bar: float, enough: float, doubt: float
 ) -> Finding:
     """One comparison, decided."""
     numbers = (probe.where, probe.analytic, estimate.value, bar)
@@ -263,8 +277,8 @@ def judge(
         # Kinks that meet may put a right gradient outside the slopes of their sum.
         verdict = INCONCLUSIVE
     ratio = excess / bar if bar else (np.inf if excess else 0.0)
-    if is_coarse and ratio < COARSE:
-        verdict, note = INCONCLUSIVE, note or "differences in float32 cannot tell"
+    if 1 < ratio < doubt:
+        verdict, note = INCONCLUSIVE, note or "rounding leaves too few digits to tell"
     torn = [
         r
         for r in estimate.rivals

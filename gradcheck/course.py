@@ -138,7 +138,7 @@ def forward_backward(net: Any, x: Array, labels: Array) -> dict[str, Array]:
     output = net.forward(x.copy())
     outputs = getattr(net, "layer_outputs", None)
     if outputs is None:
-        outputs = [activation.state for activation in net.activations]
+        outputs = [getattr(activation, "state", None) for activation in net.activations]
     returned = net.backward(labels.copy())
     found = {f"output of H{i}": value for i, value in enumerate(outputs[:-1], 1)}
     found["output"] = output
@@ -150,7 +150,7 @@ def forward_backward(net: Any, x: Array, labels: Array) -> dict[str, Array]:
     found["gradient wrt input"] = returned if isinstance(returned, np.ndarray) else received(0)
     for i, layer in enumerate(getattr(net, "bn_layers", ()), 1):
         found[f"dgamma{i}"], found[f"dbeta{i}"] = layer.dgamma, layer.dbeta
-    return {name: np.array(value, np.float64) for name, value in found.items()}
+    return {n: np.array(value, np.float64) for n, value in found.items() if value is not None}
 
 
 def record_input_gradients(layers: Sequence[Any]) -> Callable[[int], Any]:
@@ -172,9 +172,9 @@ def record_input_gradients(layers: Sequence[Any]) -> Callable[[int], Any]:
         layer.backward = listening
 
     for i, layer in enumerate(layers):
-        if not hasattr(layer, "dx"):
+        if not hasattr(layer, "dx") and callable(getattr(layer, "backward", None)):
             listen(i, layer)
-    return lambda i: heard[i] if i in heard else layers[i].dx
+    return lambda i: heard[i] if i in heard else getattr(layers[i], "dx", None)
 
 
 def told(error: BaseException) -> str:

@@ -18,29 +18,33 @@ from gradcheck.arrays import (
     float_dtype,
     generator,
     is_floating,
-    jitter,
-    largest_difference,
     within,
 )
-from gradcheck.compare import ENTRYWISE, Comparison, Quantity, compare, directions
+from gradcheck.compare import (
+    ENTRYWISE,
+    Comparison,
+    Measured,
+    Quantity,
+    compare,
+)
 from gradcheck.diagnose import Evidence, diagnose
 from gradcheck.diagnose.causes import cause
 from gradcheck.diagnose.cotangent import nonlinear
+from gradcheck.further import look_elsewhere
+from gradcheck.invariants import structural_relations
 from gradcheck.locate import locate
 from gradcheck.pattern import pattern
-from gradcheck.points import elsewhere, further_points
+from gradcheck.points import elsewhere
+from gradcheck.progress import Meter, Progress
 from gradcheck.relations import Broken, Point
-from gradcheck.subject import BudgetSpent, Raised, Subject, as_tuple, copies, same
+from gradcheck.rounding import spreads
+from gradcheck.subject import BudgetSpent, Raised, Subject, as_tuple, copies
 from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Cause, Detail, Finding, Report
 
 Array = np.ndarray
 
-JITTERS = 3
-"""How often the gradient is computed again at inputs moved by one unit in the last
-place: how much it moves is how much rounding may have moved it."""
-
-ELSEWHERE_DIRECTIONS = 2
-"""At each further point, so many directions of each array."""
+FEW = 0.25
+"""Share of entries."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class Settings:
     domain : for each name, the least and the greatest value that differences may go to.
     further_points : whether the gradient is checked elsewhere, too.
     twin : forward in float64, for a function that computes in float32.
+    progress : is told of every array how many places are measured; None: a terminal's line.
     """
 
     title: str = "check"
@@ -64,6 +69,7 @@ class Settings:
     further_points: bool = True
     twin: Any = None
     notes: tuple[str, ...] = ()
+    progress: Progress | None = None
 
 
 def examine(subject: Subject, inputs: Sequence[Any], settings: Settings) -> Report:
@@ -95,6 +101,7 @@ class Examination:
     def __init__(self, subject: Subject, inputs: list[Any], settings: Settings):
         self.subject, self.inputs, self.settings = subject, inputs, settings
         self.rng = generator(settings.seed)
+        self.progress = settings.progress or Meter()
         self.findings: list[Finding] = []
         self.conventions: list[Cause] = []
         self.notes: list[str] = list(settings.notes)
@@ -124,12 +131,28 @@ class Examination:
         if not all(np.isfinite(y).all() for y in outputs if y.dtype.kind == "f"):
             self.stop("forward is not finite here")
             return
-        if not self.relations_hold():
+        if not self.repeats():
             return
+        self.point = replace(
+            self.point, spreads=spreads(subject, self.point, self.rng, self.settings.is_fixed)
+        )
+        self.relations_hold()
         subject.is_watched = False
         self.measure()
+        self.overrule(structural_relations(subject, self.point))
         if self.settings.further_points:
-            self.look_elsewhere()
+            look_elsewhere(self)
+
+    def at(self, point: Point) -> list[Finding]:
+        """The findings of an examination at another point."""
+        settings = replace(
+            self.settings,
+            further_points=False,
+            cotangents=point.cotangents if self.settings.is_fixed else None,
+        )
+        other = Examination(self.subject, point.inputs, settings)
+        other.run()
+        return other.findings
 
     def places(self) -> list[int]:
         """The inputs whose gradients are checked."""
@@ -152,45 +175,51 @@ class Examination:
 
     # ------------------------------------------------------------------ exact relations
 
-    def relations_hold(self) -> bool:
-        """Whether it is worth going on; what does not hold is among the findings."""
-        subject, point = self.subject, self.point
-        broken = list(relations.repeated(subject, point))
+    def repeats(self) -> bool:
+        """Whether the pair gives the same answers again; nothing else can be said otherwise."""
+        broken = list(relations.repeated(self.subject, self.point))
         self.add(broken)
-        if broken:
-            if all(b.verdict == INCONCLUSIVE for b in broken):
-                self.stop("forward gives another answer for the same inputs")
-            return False
+        if broken and all(b.verdict == INCONCLUSIVE for b in broken):
+            self.stop("forward gives another answer for the same inputs")
+        return not broken
+
+    def relations_hold(self) -> None:
+        """What does not hold becomes a finding."""
+        subject, point = self.subject, self.point
         self.add(relations.overwritten(subject, point, elsewhere(self.inputs, self.rng)))
         self.add(relations.laid_out(subject, point))
         if not self.settings.is_fixed:
             self.add(nonlinear(subject, point))
         self.add(relations.spoilt(subject))
-        return True
 
     def add(self, broken: Iterable[Broken]) -> None:
         for b in broken:
             if not any(f.name == b.name and f.verdict == FAIL for f in self.findings):
                 self.findings.append(Finding(b.name, b.verdict, note=b.note, causes=(b.cause,)))
 
+    def overrule(self, broken: Iterable[Broken]) -> None:
+        """Relations sharper than differences: they make failures of what has passed."""
+        for b in broken:
+            passing = [f for f in self.findings if f.name == b.name and f.verdict != FAIL]
+            for f in passing:
+                self.findings.remove(f)
+            self.add([b])
+
     # ------------------------------------------------------------------ differences
 
     def measure(self) -> None:
         """Every gradient against differences, and the causes of those that are wrong."""
         self.wide, self.epsilon = self.widest()
-        jittered = [
-            self.subject.gradients(self.point.cotangents, jitter(self.inputs, self.rng))
-            for _ in range(JITTERS)
-        ]
         comparisons: dict[int, Comparison] = {}
         for i in self.places():
             gradient = self.point.gradients[i]
-            spread = largest_difference(gradient, [g[i] for g in jittered])
             weights = flat(self.point.cotangents)
-            quantity = self.quantity(i, self.wide, gradient, weights, spread)
+            quantity = self.quantity(i, self.wide, gradient, weights, self.point.spreads[i])
             comparison = compare(quantity, self.rng)
             if comparison.finding.verdict == FAIL and gradient.size > ENTRYWISE:
                 comparison = self.narrow_down(quantity, comparison)
+            if comparison.finding.verdict == FAIL and self.is_right_in_float64(quantity, i):
+                comparison = pardoned(comparison)
             comparisons[i] = comparison
             self.checked += comparison.count
         self.judge(comparisons)
@@ -212,6 +241,7 @@ class Examination:
             weights,
             self.epsilon,
             spread,
+            self.progress,
         )
 
     def bounds(self, i: int) -> tuple[float, float] | None:
@@ -229,6 +259,20 @@ class Examination:
         found = pattern(quantity, self.rng, index, off, one)
         finding = replace(found.finding, note=f"located in {calls} calls of forward")
         return replace(found, finding=finding, count=comparison.count + found.count)
+
+    def is_right_in_float64(self, quantity: Quantity, i: int) -> bool:
+        """Whether the same backward, given float64, passes where its float32 did not."""
+        if quantity.gradient.dtype != np.float32 or quantity.x.dtype != np.float64:
+            return False
+        cotangents = [c.astype(np.float64) for c in self.point.cotangents]
+        try:
+            gradient = self.subject.gradients(cotangents, self.wide)[i]
+        except Raised:
+            return False
+        if not is_floating(gradient) or gradient.dtype != np.float64:
+            return False
+        wide = replace(quantity, gradient=gradient, spread=None)
+        return compare(wide, self.rng).finding.verdict == PASS
 
     def judge(self, comparisons: dict[int, Comparison]) -> None:
         """Findings, with causes for what is wrong."""
@@ -250,11 +294,12 @@ class Examination:
                 self.findings.append(finding)
 
     def merge(self, finding: Finding) -> None:
-        """A relation of this array is broken already: its cause goes first."""
+        """A relation of this array is broken already: its causes and these are ranked together."""
         for k, other in enumerate(self.findings):
             if other.name == finding.name and other.verdict == FAIL:
                 known = {c.slug for c in other.causes}
                 causes = other.causes + tuple(c for c in finding.causes if c.slug not in known)
+                causes = tuple(sorted(causes, key=lambda found: -found.score))
                 shown = finding if finding.verdict == FAIL else replace(finding, verdict=FAIL)
                 note = other.note or finding.note
                 self.findings[k] = replace(shown, note=note, causes=causes)
@@ -303,60 +348,20 @@ class Examination:
             return wide, float(np.finfo(np.float64).eps)
         return list(self.inputs), float(np.finfo(np.float32).eps)
 
-    # ------------------------------------------------------------------ further points
 
-    def look_elsewhere(self) -> None:
-        """At other points, along directions: what is right here only, by chance or by state."""
-        for title, inputs in further_points(self.inputs, self.point.outputs, self.rng):
-            try:
-                outputs = self.subject.outputs(inputs)
-            except Raised:
-                continue  # outside the domain
-            if not all(np.isfinite(y).all() for y in outputs):
-                continue
-            cotangents = self.point.cotangents
-            if any(c.shape != y.shape for c, y in zip(cotangents, outputs, strict=True)):
-                if self.settings.is_fixed or self.settings.cotangents is not None:
-                    continue
-                cotangents = self.draw_cotangents(outputs)
-            self.compare_there(title, Point(inputs, cotangents, outputs, []))
+def pardoned(comparison: Comparison) -> Comparison:
+    """A few entries off in float32 only may sit on the other side of a kink there."""
+    off = [m for m in comparison.measured if m.probe.index is not None and is_off(m)]
+    count = sum(m.probe.index is not None for m in comparison.measured)
+    if len(off) > FEW * count:
+        return comparison
+    note = "the same backward is right in float64: a kink that float32 crosses, or a slip in it"
+    finding = replace(comparison.finding, verdict=INCONCLUSIVE, note=note)
+    return replace(comparison, finding=finding)
 
-    def compare_there(self, title: str, point: Point) -> None:
-        """Every gradient that passed here, at another point."""
-        passing = {f.name: k for k, f in enumerate(self.findings) if f.verdict == PASS}
-        places = [i for i in self.places() if self.subject.names[i] in passing]
-        try:
-            gradients = self.subject.gradients(point.cotangents, point.inputs)
-            jittered = [
-                self.subject.gradients(point.cotangents, jitter(point.inputs, self.rng))
-                for _ in range(JITTERS)
-            ]
-        except Raised as raised:
-            self.notes.append(f"{title}: {raised}")
-            return
-        wide = [
-            a.astype(w.dtype) if is_floating(a) else a
-            for a, w in zip(point.inputs, self.wide, strict=True)
-        ]
-        for i in places:
-            name, gradient = self.subject.names[i], gradients[i]
-            if gradient is None:
-                continue
-            spread = largest_difference(gradient, [g[i] for g in jittered])
-            quantity = self.quantity(i, wide, gradient, flat(point.cotangents), spread)
-            along = directions(gradient.astype(np.float64), self.rng, ELSEWHERE_DIRECTIONS)
-            comparison = compare(quantity, self.rng, along)
-            self.checked += comparison.count
-            if comparison.finding.verdict == FAIL:
-                found = self.cause_there(i, title, gradient)
-                note = f"right here, wrong {title}"
-                k = passing[name]
-                self.findings[k] = replace(comparison.finding, note=note, causes=(found,))
 
-    def cause_there(self, i: int, title: str, gradient: Array) -> Cause:
-        if same(gradient, self.point.gradients[i]):
-            return cause("stale-cache", detail="other inputs give the same gradient as the first")
-        return cause("region-wrong", region=f"not here, but {title}")
+def is_off(one: Measured) -> bool:
+    return bool(abs(one.probe.analytic - one.estimate.value) > one.bar)
 
 
 def detail_of(comparison: Comparison, shape: tuple[int, ...]) -> Detail | None:

@@ -46,7 +46,7 @@ MOMENTUM = 0.9
 RATE = 0.05
 
 CASES = tuple((name, bn) for bn in (0, 2) for name in ACTIVATION_CLASSES)
-"""The activation, and how many layers have batchnorm."""
+"""The activation, and how many layers have batchnorm; without the classes, there is no case."""
 
 TRIES = 20
 """Draws of weights, until no unit is dead or always on."""
@@ -92,6 +92,9 @@ def run_homework(target: str, seed: int = 0, budget: float | None = BUDGET) -> H
                 raise
             return HomeworkResult(target, seed, problems=(raised("importing it", error.__cause__),))
         network_class(source)
+        if all(source.find(name) is None for name in ACTIVATION_CLASSES.values()):
+            names = ", ".join(ACTIVATION_CLASSES.values())
+            raise TargetError(f"target {target}: there is none of {names} beside it")
         toy, problems = the_toy(source, seed, left(deadline))
         reports = tuple(networks(source, seed, deadline))
     return HomeworkResult(target, seed, toy, reports, problems)
@@ -109,6 +112,8 @@ def raised(call: str, error: BaseException) -> Finding:
 def the_toy(
     source: Source, seed: int, seconds: float | None
 ) -> tuple[ToyResult | None, tuple[Finding, ...]]:
+    if source.find(ACTIVATION_CLASSES["relu"]) is None:
+        return None, ()
     try:
         with limited(seconds):
             return run_toy(source, seed=seed), ()
@@ -121,6 +126,9 @@ def the_toy(
 def networks(source: Source, seed: int, deadline: float | None) -> Iterator[Report]:
     """A report of each case, and one of the optimiser's step."""
     for activation, batchnorm in CASES:
+        needed = [ACTIVATION_CLASSES[activation], *(["BatchNorm"] if batchnorm else [])]
+        if any(source.find(name) is None for name in needed):
+            continue
         title = f"{activation}{' + batchnorm' if batchnorm else ''}"
         try:
             with limited(left(deadline)), source.at_home():
@@ -139,7 +147,8 @@ def steps(source: Source, seed: int, deadline: float | None) -> Iterator[Report]
     check_update = importlib.import_module(name).check_update
     try:
         with limited(left(deadline)), source.at_home():
-            net, _, _ = random_network(source, "tanh", 0, seed)
+            known = [n for n, name in ACTIVATION_CLASSES.items() if source.find(name)]
+            net, _, _ = random_network(source, known[-1], 0, seed)
             yield check_update(net, "momentum", seed, "step()", lr=RATE, momentum=MOMENTUM)
     except Exception as error:
         yield Report("step()", seed, (raised("step()", error),))

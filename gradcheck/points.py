@@ -36,14 +36,20 @@ def further_points(
     yield "at smaller inputs", elsewhere(inputs, rng, NEARER)
     rows = outputs[0].shape[0] if outputs[0].ndim else 0
     if rows > 1:
-        yield f"with {rows - 1} rows", sliced(inputs, rows, rows - 1)
+        yield f"with {rows - 1} rows", sliced(inputs, outputs[0], rows - 1)
     if rows > 2:
-        yield "with one row", sliced(inputs, rows, 1)
+        yield "with one row", sliced(inputs, outputs[0], 1)
 
 
-def sliced(inputs: Sequence[Any], rows: int, fewer: int) -> list[Any]:
-    """The first `fewer` rows of every array that has `rows`."""
-    return [
-        np.array(a[:fewer]) if isinstance(a, np.ndarray) and a.ndim and len(a) == rows else a
-        for a in inputs
-    ]
+def sliced(inputs: Sequence[Any], output: Array, fewer: int) -> list[Any]:
+    """The first `fewer` rows of every array that has as many rows as the output.
+
+    A vector of numbers is rather a bias that happens to be as long, unless the output is one.
+    """
+    return [np.array(a[:fewer]) if has_rows(a, output) else a for a in inputs]
+
+
+def has_rows(value: Any, output: Array) -> bool:
+    if not isinstance(value, np.ndarray) or value.ndim == 0 or len(value) != len(output):
+        return False
+    return value.ndim > 1 or output.ndim == 1 or value.dtype.kind != "f"

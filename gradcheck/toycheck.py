@@ -111,6 +111,7 @@ def run_toy(
             rows += [
                 Row(case, name, found[name], value, DIGITS * float(abs(value).max()))
                 for name, value in published.items()
+                if name in found  # a network that keeps its inner values to itself
             ]
         else:
             rows += reference_rows(case, found, activation, batchnorm, x, target_rows)

@@ -9,7 +9,9 @@ INCONCLUSIVE  the bar is too wide, or nothing finite could be computed
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from os import PathLike
+from pathlib import Path
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -116,7 +118,7 @@ class Finding:
         return line + (f"  ({self.note})" if self.note else "")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """The findings of one check. True where all of them pass.
 
@@ -157,14 +159,43 @@ class Report:
         return tuple(sorted(best.values(), key=lambda cause: -cause.score))
 
     def __str__(self) -> str:
-        head = f"{self.title}: {self.verdict} ({self.checked} comparisons, seed {self.seed})"
-        return "\n".join(
-            [
-                head,
-                *(f"  {note}" for note in self.notes),
-                *(f"  {finding}" for finding in self.findings),
-            ]
-        )
+        from gradcheck.render.text import report_text
+
+        return report_text(self)
+
+    def __repr__(self) -> str:
+        """One line, since pytest shows it below a bare `assert check(...)`."""
+        from gradcheck.render.text import summary
+
+        return f"<{summary(self)}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the page's content."""
+        from gradcheck.render.html import fragment
+
+        return fragment(self)
+
+    def print(self, file: TextIO | None = None) -> None:
+        """In colours on a terminal where `rich` is installed, but for NO_COLOR; else plain."""
+        from gradcheck.render.terminal import show
+
+        show(self, file)
+
+    def to_html(self, path: str | PathLike[str]) -> None:
+        """Write one self-contained page, with a heat map of each array measured by entries."""
+        from gradcheck.render.html import page
+
+        Path(path).write_text(page(self), encoding="utf-8")
+
+    def to_junit(self) -> str:
+        """JUnit XML with a test case for each finding.
+
+        A wrong gradient is a `failure` with the likeliest cause as its message; one that cannot
+        be decided is an `error`, since a build must not go on as if it had been proved.
+        """
+        from gradcheck.render.junit import junit
+
+        return junit(self)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -181,6 +212,18 @@ class Report:
         }
 
     def to_json(self, indent: int | None = 2) -> str:
+        """The report as JSON; NaN is null, infinities are "inf" and "-inf".
+
+        title, verdict ("pass", "fail", "inconclusive") : text.
+        seed, checked, calls : whole numbers; the comparisons and the calls of forward.
+        seconds : number.
+        notes : list of text.
+        causes, conventions : lists of {slug, score, sentence}; causes are those of all findings,
+            the likeliest first.
+        findings : list of {name, verdict, where, analytic, numeric, error_bar, note, causes}.
+
+        Keys may be added; none changes its meaning.
+        """
         return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
 
 

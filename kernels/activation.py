@@ -11,7 +11,6 @@ import numpy as np
 
 from kernels import elementary, normal
 from kernels.boundary import Hyper, kernel_inlined
-from kernels.jit import jit
 from kernels.op import Op
 
 SLOPE = Hyper(0.01)
@@ -278,66 +277,8 @@ silu = Op(
 )
 
 
-# ---------------------------------------------------------------- choosing one at run time
-
 ACTIVATIONS = (identity, relu, leaky_relu, elu, sigmoid, tanh, softplus, gelu, silu)
-"""The activations in the order of the codes that the two functions below take."""
+"""The activations in the order of their codes in a network's plan."""
 
 RELU = ACTIVATIONS.index(relu)
 """Its code: an affine map can do it along."""
-
-
-# The functions themselves, which are compiled as lines of the two below; the kernels around them,
-# which check, would be compiled one by one first.
-(
-    identity_y, relu_y, leaky_relu_y, elu_y, sigmoid_y, tanh_y, softplus_y, gelu_y, silu_y,
-) = (op.jitted[0] for op in ACTIVATIONS)  # fmt: skip
-(
-    identity_dx, relu_dx, leaky_relu_dx, elu_dx, sigmoid_dx, tanh_dx, softplus_dx, gelu_dx, silu_dx,
-) = (op.jitted[1] for op in ACTIVATIONS)  # fmt: skip
-
-
-@jit
-def activation_forward(code, setting, x, y):
-    """y = φ(x) for the activation number `code`; `setting` is its slope or alpha, if any."""
-    if code == 0:
-        identity_y(x, y)
-    elif code == 1:
-        relu_y(x, y)
-    elif code == 2:
-        leaky_relu_y(x, setting, y)
-    elif code == 3:
-        elu_y(x, setting, y)
-    elif code == 4:
-        sigmoid_y(x, y)
-    elif code == 5:
-        tanh_y(x, y)
-    elif code == 6:
-        softplus_y(x, y)
-    elif code == 7:
-        gelu_y(x, y)
-    elif code == 8:
-        silu_y(x, y)
-
-
-@jit
-def activation_backward(code, setting, dy, x, y, dx):
-    """dx = dy·φ'(x) for the activation number `code`."""
-    if code == 0:
-        identity_dx(dy, dx)
-    elif code == 1:
-        relu_dx(dy, y, dx)
-    elif code == 2:
-        leaky_relu_dx(dy, x, setting, dx)
-    elif code == 3:
-        elu_dx(dy, x, setting, dx)
-    elif code == 4:
-        sigmoid_dx(dy, y, dx)
-    elif code == 5:
-        tanh_dx(dy, y, dx)
-    elif code == 6:
-        softplus_dx(dy, y, dx)
-    elif code == 7:
-        gelu_dx(dy, x, dx)
-    elif code == 8:
-        silu_dx(dy, x, dx)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from kernels.boundary import kernel_inlined
-from kernels.gemm import matmul_bias, matmul_transpose_a, matmul_transpose_b
+from kernels.gemm import matmul_bias, matmul_transpose_a, matmul_transpose_b, product
 from kernels.jit import jit_inlined
 from kernels.op import Op
 from kernels.share import ALONE, LINE_ENTRIES, share
@@ -21,7 +21,7 @@ def affine_backward(dy, x, w, dx, dw, db):
 
     From dL = Σ dy·(dx·w + x·dw + db): each gradient is what its differential multiplies.
     """
-    matmul_transpose_b(dy, w, dx, ALONE)
+    matmul_transpose_b(dy, w, dx, ALONE, product)
     matmul_transpose_a(x, dy, dw)
     affine_bias_backward(dy, db, ALONE)
 

@@ -266,11 +266,11 @@ class Kernel:
                 self._check_output(i, values[i], shape, dtype)
                 given.append(i)
         is_flat = not self._elementwise or len(common) == 1
-        entry = direct(self.jitted, *self._examples(dtype))
+        entry = direct(self.jitted, *self.examples(dtype))
         narrowed = self._hypers if dtype == FLOATS[0] else ()
         return Layout(sizes, dtype, given, allocated, narrowed, is_flat, entry)
 
-    def _examples(self, dtype) -> list:
+    def examples(self, dtype) -> list:
         """Arguments of the types that the compiled loop is called with."""
         return [
             0.0

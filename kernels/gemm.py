@@ -13,6 +13,7 @@ parameter's step along its gradient.
 
 import numpy as np
 
+from kernels.address import call
 from kernels.dots import DOT_COLUMNS, dots
 from kernels.jit import jit, jit_inlined
 from kernels.share import ALONE, share
@@ -67,37 +68,37 @@ farther, for so many columns of b to share the cost."""
 @jit_inlined
 def matmul_bias(a, b, bias, c):
     """c = a @ b + bias;  a (n, k), b (k, m), bias (m,), c (n, m)."""
-    matmul_bias_floor(a, b, bias, -np.inf, c, ALONE)
+    matmul_bias_floor(a, b, bias, -np.inf, c, ALONE, product)
 
 
 @jit_inlined
-def matmul_bias_floor(a, b, bias, floor, c, team):
+def matmul_bias_floor(a, b, bias, floor, c, team, product):
     """c = max(floor, a @ b + bias): with a floor of 0 that is relu, with -inf nothing."""
     ends = c.dtype.type(1), c.dtype.type(1), c.dtype.type(floor)
-    multiply(a, strides(a), b, strides(b), c, a.shape[1], bias, SET_BIAS, ends, team)
+    multiply(a, strides(a), b, strides(b), c, a.shape[1], bias, SET_BIAS, ends, team, product)
 
 
 @jit_inlined
 def matmul_transpose_a(a, b, c):
     """c = aᵀ @ b;  a (n, k), b (n, m), c (k, m)."""
-    matmul_transpose_a_onto(a, b, SET, 1.0, 1.0, c, ALONE)
+    matmul_transpose_a_onto(a, b, SET, 1.0, 1.0, c, ALONE, product)
 
 
 @jit_inlined
-def matmul_transpose_a_onto(a, b, mode, keep, scale, c, team):
+def matmul_transpose_a_onto(a, b, mode, keep, scale, c, team, product):
     """c = keep·c + scale·(aᵀ @ b) where `mode` is ADD; with SET the first term is left out."""
     step, row = strides(a)
     ends = c.dtype.type(keep), c.dtype.type(scale), c.dtype.type(-np.inf)
-    multiply(a, (row, step), b, strides(b), c, a.shape[0], nothing(c), mode, ends, team)
+    multiply(a, (row, step), b, strides(b), c, a.shape[0], nothing(c), mode, ends, team, product)
 
 
 @jit_inlined
-def matmul_transpose_b(a, b, c, team):
+def matmul_transpose_b(a, b, c, team, product):
     """c = a @ bᵀ;  a (n, m), b (k, m), c (n, k)."""
     column, step = strides(b)
     kind = c.dtype.type
     ends = kind(1), kind(1), kind(-np.inf)
-    multiply(a, strides(a), b, (step, column), c, a.shape[1], nothing(c), SET, ends, team)
+    multiply(a, strides(a), b, (step, column), c, a.shape[1], nothing(c), SET, ends, team, product)
 
 
 @jit_inlined
@@ -113,12 +114,13 @@ def strides(array):
 
 
 @jit_inlined
-def multiply(a, a_strides, b, b_strides, c, k, bias, mode, ends, team):
+def multiply(a, a_strides, b, b_strides, c, k, bias, mode, ends, team, product):
     """c = max(floor, keep·before + scale·A·B), where A[i, p] = a[i·a_row + p·a_step] and
     B[p, j] = b[p·b_step + j·b_column] of the flat a and b.
 
     A (n, k), B (k, m), c (n, m); bias (m,). One stride of A and one of B is 1. `mode` says what
-    `before` is; `ends` is (keep, scale, floor).
+    `before` is; `ends` is (keep, scale, floor). `product` is the function of this name, or its
+    address.
     """
     # Of one type, not a constant, so that one compilation serves all.
     mode = np.int64(mode)
@@ -127,7 +129,7 @@ def multiply(a, a_strides, b, b_strides, c, k, bias, mode, ends, team):
         if team[0] == 0:
             tiny_product(a, a_strides, b, b_strides, c, n, k, m, bias, mode, ends)
     else:
-        product(a, a_strides, b, b_strides, c, n, k, m, bias, mode, ends, team)
+        call(product, a, a_strides, b, b_strides, c, n, k, m, bias, mode, ends, team)
 
 
 @jit_inlined

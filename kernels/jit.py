@@ -63,7 +63,14 @@ def direct(function: Any, *examples: Any) -> Any:
     """
     if not COMPILES:
         return function
-    return function.compile(tuple(numba.typeof(example) for example in examples))
+    return compiled_for(function, *examples).entry_point
+
+
+def compiled_for(function: Any, *examples: Any) -> Any:
+    """What Numba knows of `function`, compiled for arguments of the examples' types."""
+    kinds = tuple(numba.typeof(example) for example in examples)
+    function.compile(kinds)
+    return function.overloads[kinds]
 
 
 def compiled(function, options):

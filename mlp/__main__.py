@@ -14,6 +14,7 @@ from kernels.cache import LIBRARY, cache_directory
 from kernels.jit import COMPILES
 from kernels.op import OPS
 from mlp.arguments import DTYPES, by_name
+from mlp.link import compile_all
 from mlp.network import MLP
 from mlp.progress import Progress, is_terminal
 
@@ -43,6 +44,7 @@ def warm_up(names: Iterable[str], dtypes: Sequence[np.dtype]) -> Iterator[str]:
         for dtype in dtypes:
             yield f"{name} {dtype}"
             if name == ENGINE:
+                compile_all(dtype)
                 net = MLP(2, 2, dtype=dtype)
                 net.forward(np.zeros((1, 2), dtype))
             else:

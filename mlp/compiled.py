@@ -2,6 +2,9 @@
 
 Both take the network as `params`, a pair of arrays, so one compilation serves every network of
 a dtype. They check shapes, never allocate, and touch no Python object.
+
+`params` holds addresses of compiled loops: it is good in the process that made it and in its forks,
+and refused in others.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -11,7 +14,7 @@ from numba import types
 from numba.core.errors import TypingError
 from numba.extending import overload
 
-from kernels.arrays import first_out_of_range
+from kernels.address import process
 from kernels.jit import jit as compiled
 from kernels.share import ALONE
 from kernels.simd import scratch
@@ -22,6 +25,7 @@ from mlp.layers import Array
 from mlp.plan import (
     BACKWARD,
     CAPACITY,
+    CHECK,
     COLUMNS,
     FORWARD,
     HAS_BATCHNORM,
@@ -30,6 +34,8 @@ from mlp.plan import (
     LOSS_OF_ROWS,
     MEAN_REDUCTION,
     N_OPS,
+    PROCESS,
+    REFUSED,
     SOFTMAX_LABELS,
     SQUARES,
     UPDATE,
@@ -61,7 +67,7 @@ def jit(net: "MLP") -> Compiled:
         raise ValueError(
             f"MLP.jit: the widest layer has {max(net._widths)} units, expected at most {widest}"
         )
-    return forward, (net._new_state(1), net._memory)
+    return forward, (net._linked_state(1, widest), net._memory)
 
 
 def jit_train_step(net: "MLP", max_rows: int) -> Compiled:
@@ -70,9 +76,12 @@ def jit_train_step(net: "MLP", max_rows: int) -> Compiled:
     `params` shares the network's parameters and holds room for `max_rows` rows of its own, so
     one `params` serves one thread at a time. Batchnorm takes the batch's statistics, for which
     a batch needs two rows.
+
+    The network sees by the number of its updates that there were such steps: a `backward` then
+    wants a new forward, and gradients of before are forgotten, as by the network's own steps.
     """
     rows = whole("MLP.jit_train_step: max_rows", max_rows, low=1)
-    return train_step, (net._new_state(rows), net._memory)
+    return train_step, (net._linked_state(rows), net._memory)
 
 
 # ------------------------------------------------- dtypes and layouts, while the code compiles
@@ -147,6 +156,8 @@ def forward(params, x, out):
     ops = matrix(state, HEADER, head[N_OPS], COLUMNS)
     inputs, outputs = ops[0, WIDTH_IN], head[WIDTH_LAST]
     n = x.size // inputs
+    if head[PROCESS] != process():
+        raise ValueError("forward: params was made in another process, and is good only there")
     if x.shape[-1] != inputs or x.size != n * inputs:
         raise ValueError("forward: x has the wrong width, expected (N, inputs of the network)")
     if out.shape[-1] != outputs or out.size != n * outputs:
@@ -162,7 +173,7 @@ def forward(params, x, out):
             y_op = matrix(buffers, (r & 1) * half, rows, op[WIDTH_OUT])
             if r == ops.shape[0] - 1:
                 y_op = matrix(flat(out), start * outputs, rows, outputs)
-            apply(op, memory, memory, x_op, y_op, -np.inf, np.bool_(False), ALONE)
+            apply(head, op, memory, memory, x_op, y_op, -np.inf, np.bool_(False), ALONE)
             x_op = y_op
 
 
@@ -179,6 +190,8 @@ def train_step(params, x, y):
     x, y = checked_for_step(memory, x, y)
     head = vector(state, 0, HEADER)
     n = x.shape[0]
+    if head[PROCESS] != process():
+        raise ValueError("train_step: params was made in another process, and is good only there")
     if x.shape[1] != state[HEADER + WIDTH_IN]:
         raise ValueError("train_step: x has the wrong width, expected (N, inputs of the network)")
     if n > head[CAPACITY]:
@@ -190,13 +203,13 @@ def train_step(params, x, y):
     if y.ndim == 1:
         if head[LOSS_OF_ROWS] == SQUARES:
             raise ValueError("train_step: y holds classes, expected target rows for mse")
-        if first_out_of_range(words(y), head[WIDTH_LAST]) >= 0:
-            raise ValueError("train_step: y holds a class outside 0 ... outputs - 1")
     elif y.size != n * head[WIDTH_LAST]:
         raise ValueError("train_step: y has the wrong width, expected (N, outputs)")
     kind = SOFTMAX_LABELS if y.ndim == 1 else head[LOSS_OF_ROWS]
-    command = FORWARD | LOSE | BACKWARD | UPDATE
+    command = FORWARD | LOSE | BACKWARD | UPDATE | CHECK
     total = run(
         state, memory, matrix(flat(x), 0, n, x.shape[1]), words(y), command, n, kind, *ALONE
     )
+    if y.ndim == 1 and total == REFUSED:
+        raise ValueError("train_step: y holds a class outside 0 ... outputs - 1")
     return total / max(n, 1) if head[MEAN_REDUCTION] != 0 else total

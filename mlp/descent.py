@@ -11,6 +11,7 @@ from kernels import (
     momentum_update,
     nesterov_update,
 )
+from kernels.address import call
 from kernels.jit import jit, jit_inlined
 from kernels.share import LINE_ENTRIES, share
 from kernels.update import clip_scale, norm
@@ -31,6 +32,7 @@ from mlp.plan import (
     REST2,
     ROUND,
     SETTINGS,
+    UPDATE_LOOP,
     UPDATE_ROUNDS,
     UPDATES,
     WEIGHT_DECAY,
@@ -93,33 +95,58 @@ def update_all(head, memory, corrections, team):
     update(head, memory, linear, size - linear, scale, corrections, team)
 
 
-@jit
+@jit_inlined
 def update(head, memory, first, count, scale, corrections, team):
-    """The parameters from `first` on: weights and biases of one op or all, or gammas and betas.
+    """The parameters from `first` on: weights and biases of one op or all, or gammas and betas."""
+    call(head[UPDATE_LOOP], head, memory, first, count, scale, corrections, team)
 
-    With momentum, gammas and betas follow plain gradient descent.
-    """
+
+# ----------------------------------------------- the update of each optimizer, by its address
+
+
+@jit_inlined
+def parts(head, memory, first, count):
+    """So many parameters, their gradients and both moments; one that is not kept is not read."""
     size = head[N_PARAMETERS]
-    start, end = share(count, LINE_ENTRIES, team)
-    first, count = first + start, end - start
-    # In float64: what follows from a setting is rounded once, at the end.
-    settings = vector(memory, head[SETTINGS], FIRST_OP_SETTING)
-    lr, decay = np.float64(settings[LEARNING_RATE]), np.float64(settings[WEIGHT_DECAY])
-    momentum = np.float64(settings[MOMENTUM])
     w, dw = vector(memory, first, count), vector(memory, size + first, count)
-    if head[OPTIMIZER] == HEAVY_BALL and (momentum == 0.0 or first >= head[N_LINEAR]):
+    return w, dw, vector(memory, 2 * size + first, count), vector(memory, 3 * size + first, count)
+
+
+@jit_inlined
+def setting(head, memory, which):
+    """In float64: what follows from a setting is rounded once, at the end."""
+    return np.float64(memory[head[SETTINGS] + which])
+
+
+@jit
+def update_heavy_ball(head, memory, first, count, scale, corrections, team):
+    """With momentum, gammas and betas follow plain gradient descent."""
+    lr, decay = setting(head, memory, LEARNING_RATE), setting(head, memory, WEIGHT_DECAY)
+    momentum, (start, end) = setting(head, memory, MOMENTUM), share(count, LINE_ENTRIES, team)
+    w, dw, moment, _ = parts(head, memory, first + start, end - start)
+    if momentum == 0.0 or first >= head[N_LINEAR]:
         gradient_descent(w, dw, lr, scale, decay, w)
-        return
-    moment = vector(memory, 2 * size + first, count)
-    if head[OPTIMIZER] == HEAVY_BALL:
-        heavy_ball(w, dw, moment, lr, momentum, scale, decay, w, moment)
-    elif head[OPTIMIZER] == NESTEROV:
-        nesterov(w, dw, moment, lr, momentum, scale, decay, w, moment)
     else:
-        beta1, beta2 = 1.0 - np.float64(settings[REST1]), 1.0 - np.float64(settings[REST2])
-        eps, (c1, c2) = np.float64(settings[EPS]), corrections
-        m, v = moment, vector(memory, 3 * size + first, count)
-        if head[OPTIMIZER] == ADAM:
-            adam(w, dw, m, v, lr, beta1, beta2, eps, c1, c2, scale, decay, w, m, v)
-        else:
-            adamw(w, dw, m, v, lr, beta1, beta2, eps, c1, c2, scale, decay, w, m, v)
+        heavy_ball(w, dw, moment, lr, momentum, scale, decay, w, moment)
+
+
+@jit
+def update_nesterov(head, memory, first, count, scale, corrections, team):
+    lr, decay = setting(head, memory, LEARNING_RATE), setting(head, memory, WEIGHT_DECAY)
+    momentum, (start, end) = setting(head, memory, MOMENTUM), share(count, LINE_ENTRIES, team)
+    w, dw, moment, _ = parts(head, memory, first + start, end - start)
+    nesterov(w, dw, moment, lr, momentum, scale, decay, w, moment)
+
+
+@jit
+def update_adam(head, memory, first, count, scale, corrections, team):
+    """Adam, and AdamW."""
+    lr, decay = setting(head, memory, LEARNING_RATE), setting(head, memory, WEIGHT_DECAY)
+    beta1, beta2 = 1.0 - setting(head, memory, REST1), 1.0 - setting(head, memory, REST2)
+    eps, (c1, c2) = setting(head, memory, EPS), corrections
+    start, end = share(count, LINE_ENTRIES, team)
+    w, dw, m, v = parts(head, memory, first + start, end - start)
+    if head[OPTIMIZER] == ADAM:
+        adam(w, dw, m, v, lr, beta1, beta2, eps, c1, c2, scale, decay, w, m, v)
+    else:
+        adamw(w, dw, m, v, lr, beta1, beta2, eps, c1, c2, scale, decay, w, m, v)

@@ -9,10 +9,8 @@ import math
 
 import numpy as np
 
-from kernels import OPS, running_average_update
-from kernels.activation import activation_backward, activation_forward
+from kernels.address import call
 from kernels.affine import affine_bias_backward
-from kernels.arrays import first_out_of_range
 from kernels.gemm import (
     matmul_bias_floor,
     matmul_transpose_a_onto,
@@ -31,11 +29,13 @@ from mlp.descent import (
     update,
     update_all,
 )
+from mlp.losses import checked_labels, loss, mistakes
 from mlp.plan import (
     ACTIVATION,
     AFFINE,
     ARENA,
     BACKWARD,
+    BACKWARD_LOOP,
     BARRIER,
     BATCHNORM,
     CHECK,
@@ -43,55 +43,42 @@ from mlp.plan import (
     COLUMNS,
     CONTINUE,
     COUNT,
-    D_LOSSES,
     D_OUTPUT,
     DX,
     FIRST,
     FORWARD,
+    FORWARD_LOOP,
     GUARD,
     HEADER,
     KEEP,
     KIND,
     LOSE,
-    LOSSES,
-    MEAN,
-    MEAN_REDUCTION,
     MISTAKES,
     N_OPS,
     N_PARAMETERS,
-    OUTPUT,
     PASSING,
     PASSING_SIZE,
+    PRODUCT,
+    READS,
+    READS_NOTHING,
+    READS_Y,
     REFUSED,
     RELU_FOLLOWS,
-    RSTD,
-    RUNNING_MEAN,
-    RUNNING_VAR,
     RUNS,
     SECOND,
     SETTING,
-    SOFTMAX,
     SOFTMAX_LABELS,
-    SOFTMAX_SOFT,
     STEPS,
+    TAKES_SETTING,
     TOTAL,
     TRAINING,
     UPDATE,
-    VAR,
     WIDTH_IN,
     WIDTH_LAST,
     WIDTH_OUT,
     X,
     Y,
 )
-
-# The functions themselves, which are compiled as lines of the engine; the kernels around them,
-# which check, would be compiled one by one first.
-batchnorm_forward, batchnorm_backward = OPS["batchnorm"].jitted
-batchnorm_inference_forward, batchnorm_inference_backward = OPS["batchnorm_inference"].jitted
-labels_forward, labels_backward = OPS["softmax_cross_entropy"].jitted
-soft_forward, soft_backward = OPS["softmax_cross_entropy_soft"].jitted
-mse_forward, mse_backward = OPS["mse"].jitted
 
 
 @jit
@@ -111,11 +98,12 @@ def run(state, memory, x, y, command, batch, kind, thread, threads):
     ops = matrix(state, HEADER, head[N_OPS], COLUMNS)
     arena = floats(state, head[ARENA], memory)
     team, leads = (thread, threads), thread == 0
-    checks = command & CHECK != 0 and kind == SOFTMAX_LABELS
     if leads:
         head[RUNS] += 1
-    if checks and first_out_of_range(y, head[WIDTH_LAST]) >= 0:
-        return REFUSED
+    if command & CHECK and kind == SOFTMAX_LABELS:
+        y, refuses = checked_labels(head, state, y, team)
+        if refuses:
+            return REFUSED
     total, wrong, steps = 0.0, 0, 0
     if command & CONTINUE:
         total, wrong = np.int64(head[TOTAL]).view(np.float64), head[MISTAKES]
@@ -169,7 +157,7 @@ def forward(head, ops, memory, arena, rows, command, team):
         if r > 0 and is_fused(ops[r - 1], command):
             op, floor = ops[r - 1], 0.0
         y = matrix(arena, ops[r, Y], rows.shape[0], op[WIDTH_OUT])
-        apply(op, memory, arena, x, y, floor, training, team)
+        apply(head, op, memory, arena, x, y, floor, training, team)
         meet(head, BARRIER, team[1])
         x = y
 
@@ -181,111 +169,25 @@ def is_fused(op, command):
 
 
 @jit_inlined
-def apply(op, memory, arena, x, y, floor, training, team):
+def apply(head, op, memory, arena, x, y, floor, training, team):
     """One op; only batchnorm in training writes to the arena, its statistics.
 
     An affine map's results below `floor` are raised to it.
     """
     if op[KIND] == AFFINE:
         w = matrix(memory, op[FIRST], op[WIDTH_IN], op[WIDTH_OUT])
-        matmul_bias_floor(x, w, vector(memory, op[SECOND], op[WIDTH_OUT]), floor, y, team)
+        b = vector(memory, op[SECOND], op[WIDTH_OUT])
+        matmul_bias_floor(x, w, b, floor, y, team, head[PRODUCT])
     elif op[KIND] == BATCHNORM:
         if team[0] == 0:
-            batchnorm_op_forward(op, memory, arena, x, y, training)
+            call(op[FORWARD_LOOP], op, memory, arena, x, y, training)
     elif op[KIND] == ACTIVATION:
         first, end = share(x.size, LINE_ENTRIES, team)
         x_part, y_part = vector(flat(x), first, end - first), vector(flat(y), first, end - first)
-        activation_forward(op[CODE], memory[op[SETTING]], x_part, y_part)
-
-
-@jit
-def batchnorm_op_forward(op, memory, arena, x, y, training):
-    m = op[WIDTH_OUT]
-    gamma, beta = vector(memory, op[FIRST], m), vector(memory, op[SECOND], m)
-    running_mean = vector(memory, op[RUNNING_MEAN], m)
-    running_var = vector(memory, op[RUNNING_VAR], m)
-    eps, alpha = memory[op[SETTING]], memory[op[SETTING] + 1]
-    if training:
-        mean, var = vector(arena, op[MEAN], m), vector(arena, op[VAR], m)
-        rstd = vector(arena, op[RSTD], m)
-        batchnorm_forward(x, gamma, beta, eps, y, mean, var, rstd)
-        if x.shape[0] > 0:
-            running_average_update(running_mean, mean, alpha, running_mean)
-            running_average_update(running_var, var, alpha, running_var)
-    else:
-        batchnorm_inference_forward(x, gamma, beta, running_mean, running_var, eps, y)
-
-
-# ---------------------------------------------------------------------------------- loss
-
-
-@jit
-def loss(head, arena, n, y, start, kind, team):
-    """The sum of the samples' losses; leaves the gradient of their mean or sum at the output.
-
-    `y` holds classes or, for the other losses, the bytes of target rows; the batch's begin
-    at row `start`.
-    """
-    m = head[WIDTH_LAST]
-    first, end = share(n, np.int64(1), team)
-    count, at = end - first, first * m
-    z = matrix(arena, head[OUTPUT] + at, count, m)
-    dz, p = (
-        matrix(arena, head[D_OUTPUT] + at, count, m),
-        matrix(arena, head[SOFTMAX] + at, count, m),
-    )
-    losses = vector(arena, head[LOSSES] + first, count)
-    dlosses = vector(arena, head[D_LOSSES] + first, count)
-    weight = 1.0 / n if head[MEAN_REDUCTION] != 0 and n > 0 else 1.0
-    for i in range(count):
-        dlosses[i] = weight
-    if kind == SOFTMAX_LABELS:
-        labels = vector(y, start + first, count)
-        labels_forward(z, labels, losses, p)
-        labels_backward(dlosses, p, labels, dz)
-    else:
-        targets = matrix(floats(y, 0, arena), start * m + at, count, m)
-        if kind == SOFTMAX_SOFT:
-            soft_forward(z, targets, losses, p)
-            soft_backward(dlosses, p, targets, dz)
+        if op[TAKES_SETTING]:
+            call(op[FORWARD_LOOP], x_part, np.float64(memory[op[SETTING]]), y_part)
         else:
-            mse_forward(z, targets, losses)
-            mse_backward(dlosses, z, targets, dz)
-    meet(head, BARRIER, team[1])
-    total = 0.0
-    for i in range(n):
-        total += arena[head[LOSSES] + i]
-    return total
-
-
-@jit
-def mistakes(head, arena, n, y, start, kind):
-    """How many samples of the batch have their largest output in the wrong place.
-
-    The largest of a row with NaN is unknown, and so in no right place.
-    """
-    m = head[WIDTH_LAST]
-    z = matrix(arena, head[OUTPUT], n, m)
-    wrong = 0
-    for i in range(n):
-        if kind == SOFTMAX_LABELS:
-            truth = y[start + i]
-        else:
-            truth = largest(vector(floats(y, 0, arena), (start + i) * m, m))
-        wrong += truth < 0 or largest(z[i]) != truth
-    return wrong
-
-
-@jit_inlined
-def largest(values):
-    """Index of the first largest value, or -1 where one is NaN."""
-    best = 0
-    for j in range(values.size):
-        if values[j] != values[j]:
-            return -1
-        if values[j] > values[best]:
-            best = j
-    return best
+            call(op[FORWARD_LOOP], x_part, y_part)
 
 
 # ------------------------------------------------------------------------------ backward
@@ -332,19 +234,29 @@ def backward(head, ops, memory, arena, rows, command, learns, corrections, team)
             affine_op_backward(head, op, memory, dy, x, dx, needs_dx, learns, corrections, team)
         elif op[KIND] == BATCHNORM:
             if team[0] == 0:
-                batchnorm_op_backward(head, op, memory, arena, dy, x, dx)
+                call(op[BACKWARD_LOOP], head, op, memory, arena, dy, x, dx)
                 if learns:
                     update(head, memory, op[FIRST], 2 * op[WIDTH_OUT], 1.0, corrections, ALONE)
         elif op[KIND] == ACTIVATION:
-            first, end = share(dy.size, LINE_ENTRIES, team)
-            size = end - first
-            activation_backward(
-                op[CODE], memory[op[SETTING]], vector(flat(dy), first, size),
-                vector(flat(x), first, size), vector(arena, op[Y] + first, size),
-                vector(flat(dx), first, size),
-            )  # fmt: skip
+            activation_backward(op, memory, arena, dy, x, dx, team)
         meet(head, BARRIER, team[1])
         dy = dx
+
+
+@jit_inlined
+def activation_backward(op, memory, arena, dy, x, dx, team):
+    """dx = dy·φ'(x), by whichever of x and y the derivative is made from."""
+    first, end = share(dy.size, LINE_ENTRIES, team)
+    size, loop, saved = end - first, op[BACKWARD_LOOP], vector(flat(x), first, end - first)
+    dy, dx = vector(flat(dy), first, size), vector(flat(dx), first, size)
+    if op[READS] == READS_Y:
+        saved = vector(arena, op[Y] + first, size)
+    if op[READS] == READS_NOTHING:
+        call(loop, dy, dx)
+    elif op[TAKES_SETTING]:
+        call(loop, dy, saved, np.float64(memory[op[SETTING]]), dx)
+    else:
+        call(loop, dy, saved, dx)
 
 
 @jit_inlined
@@ -355,7 +267,7 @@ def affine_op_backward(head, op, memory, dy, x, dx, needs_dx, learns, correction
     gradients = head[N_PARAMETERS]  # what lies between a parameter and its gradient
     k, m = op[WIDTH_IN], op[WIDTH_OUT]
     if needs_dx:
-        matmul_transpose_b(dy, matrix(memory, op[FIRST], k, m), dx, team)
+        matmul_transpose_b(dy, matrix(memory, op[FIRST], k, m), dx, team, head[PRODUCT])
     affine_bias_backward(dy, vector(memory, gradients + op[SECOND], m), team)
     place, mode, keep, scale = gradients + op[FIRST], SET, 1.0, 1.0
     first, count = op[FIRST], (k + 1) * m  # of what is still to be updated
@@ -363,22 +275,8 @@ def affine_op_backward(head, op, memory, dy, x, dx, needs_dx, learns, correction
         place, mode, (keep, scale) = op[FIRST], ADD, descent(head, memory)
         first, count = op[SECOND], m
         meet(head, BARRIER, team[1])  # nobody reads w any more
-    matmul_transpose_a_onto(x, dy, mode, keep, scale, matrix(memory, place, k, m), team)
+    target = matrix(memory, place, k, m)
+    matmul_transpose_a_onto(x, dy, mode, keep, scale, target, team, head[PRODUCT])
     if learns:
         meet(head, BARRIER, team[1])
         update(head, memory, first, count, 1.0, corrections, team)
-
-
-@jit
-def batchnorm_op_backward(head, op, memory, arena, dy, x, dx):
-    m, gradients = op[WIDTH_OUT], head[N_PARAMETERS]
-    gamma = vector(memory, op[FIRST], m)
-    dgamma = vector(memory, gradients + op[FIRST], m)
-    dbeta = vector(memory, gradients + op[SECOND], m)
-    if head[TRAINING] != 0:
-        mean, rstd = vector(arena, op[MEAN], m), vector(arena, op[RSTD], m)
-        batchnorm_backward(dy, x, gamma, mean, rstd, dx, dgamma, dbeta)
-    else:
-        mean, var = vector(memory, op[RUNNING_MEAN], m), vector(memory, op[RUNNING_VAR], m)
-        eps = memory[op[SETTING]]
-        batchnorm_inference_backward(dy, x, gamma, mean, var, eps, dx, dgamma, dbeta)

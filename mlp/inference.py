@@ -98,7 +98,7 @@ def scratch(net: "MLP", rows: int) -> tuple[Array, int]:
     """A state of its own in evaluation mode, and how many rows it takes at once."""
     row_bytes = sum(spec.width_out for spec in net._plan.specs) * net.dtype.itemsize
     size = max(1, min(rows, ARENA_BYTES // row_bytes))
-    state = net._plan.state(size, net.dtype, mean_reduction=True)
+    state = net._linked_state(size)
     state[TRAINING] = False
     return state, size
 

@@ -20,7 +20,7 @@ import numpy as np
 from kernels.activation import RELU
 from kernels.share import BARRIER_WORDS
 
-HEADER, COLUMNS = 32 + BARRIER_WORDS, 16
+HEADER, COLUMNS = 40 + BARRIER_WORDS, 20
 """Entries of the header, and of each op's row."""
 
 # Entries of the header: what the plan fixes,
@@ -28,10 +28,19 @@ N_OPS, ARENA, N_PARAMETERS, N_LINEAR, WIDTH_LAST, OUTPUT, D_OUTPUT = range(7)
 LOSSES, D_LOSSES, SOFTMAX, SETTINGS, MEAN_REDUCTION = range(7, 12)
 PASSING, PASSING_SIZE, OPTIMIZER, CAPACITY, WIDEST, LOSS_OF_ROWS, HAS_BATCHNORM = range(12, 19)
 # and what is set between calls or comes back from one.
-TRAINING, MISTAKES, STEPS, TOTAL, RUNS = range(19, 24)
-"""RUNS counts the calls."""
+TRAINING, MISTAKES, STEPS, TOTAL, RUNS, REFUSES = range(19, 25)
+"""RUNS counts the calls; REFUSES is what the first thread has found of the classes."""
 
-BARRIER = 32
+LABELS = 25
+"""Where in the state the classes of a call are copied to that are to be checked."""
+
+# Addresses, good in this process (`link.py`): of the losses, by kind, of the update, and of the
+# matrix product.
+LOSS_FORWARD, LOSS_BACKWARD, UPDATE_LOOP, PRODUCT = 26, 29, 32, 33
+PROCESS = 34
+"""The process that they are good in (`kernels/address.py`)."""
+
+BARRIER = 40
 """Entries from here on are for the threads of one call to meet (`kernels/share.py`)."""
 
 # What a command asks for: any sum of these.
@@ -46,7 +55,8 @@ CONTINUE = 64
 GUARD = 128
 """A batch whose loss is not finite ends the call, before it reaches a gradient."""
 CHECK = 256
-"""Where a class is out of range the call is REFUSED: that is returned, and nothing is changed."""
+"""Where a class is out of range the call is REFUSED: that is returned, and nothing is changed. The
+classes are copied first, so that whoever changes them meanwhile changes nothing here."""
 
 REFUSED = -math.inf
 """No loss of classes is negative."""
@@ -55,6 +65,12 @@ REFUSED = -math.inf
 # CODE is an activation's number; of an affine map it says whether relu follows at once.
 KIND, CODE, WIDTH_IN, WIDTH_OUT, X, Y, DX, DY = range(8)
 FIRST, SECOND, MEAN, VAR, RSTD, RUNNING_MEAN, RUNNING_VAR, SETTING = range(8, 16)
+
+FORWARD_LOOP, BACKWARD_LOOP, TAKES_SETTING, READS = range(16, 20)
+"""Of batchnorm and activations the addresses of the compiled loops; and of activations whether
+these take a setting, and what backward reads besides dy."""
+
+READS_NOTHING, READS_X, READS_Y = range(3)
 
 # Kinds of op.
 AFFINE, BATCHNORM, ACTIVATION = range(3)
@@ -221,6 +237,7 @@ class Plan:
         header[LOSSES], header[D_LOSSES] = take(capacity), take(capacity)
         header[SOFTMAX] = take(capacity * last.width_out)
         widest = capacity * max(spec.width_in for spec in self.specs)
+        labels = take(capacity * header.itemsize // dtype.itemsize)
         header[PASSING] = take(widest)
         header[PASSING_SIZE] = take(widest) - header[PASSING]
         header[SETTINGS] = self.settings_at
@@ -228,6 +245,7 @@ class Plan:
         header[TRAINING], header[MEAN_REDUCTION] = True, mean_reduction
         words = ALIGNMENT // header.itemsize
         header[ARENA] = -(-(header.size + rows.size) // words) * words
+        header[LABELS] = header[ARENA] + labels * dtype.itemsize // header.itemsize
         state = aligned_zeros(header[ARENA] + size * dtype.itemsize // 8, header.dtype)
         state[:HEADER] = header
         rows_of(state)[:] = rows

@@ -30,27 +30,74 @@ CAUSES: dict[str, Row] = {
         "once in the loss and once more",
         0.75,
     ),
-    "scaled-by-constant": Row("every entry is {factor:.6g} times the right one", 0.5),
+    "scaled-by-constant": Row("every entry is {factor:.6g} times the right one{detail}", 0.5),
+    "scaled-along-axis": Row(
+        "every entry is the right one times a factor that depends on its index along axis {axis} "
+        "only: {factors} …",
+        0.45,
+    ),
+    "batch-scale": Row(
+        "the gradient of {name} is {what} over the batch, relative to that of the others",
+        0.4,
+        is_convention=True,
+    ),
     # ------------------------------------------------------------------ arrangement
     "transposed": Row(
-        "the gradient is the transpose of the right one: dW = xᵀ·dy has the shape of W", 0.8
+        "d{name} is the transpose of the right one; the gradient has the shape of {name}: for "
+        "y = x·w it is dw = xᵀ·dy",
+        0.85,
+    ),
+    "permuted": Row("the right numbers in the wrong places: {detail}", 0.75),
+    "wrong-shape": Row("the right numbers in shape {found}, expected {expected}", 0.85),
+    "jacobian-not-transposed": Row(
+        "forward's own map was applied to dy, J·dy; backward is its transpose, Jᵀ·dy (a sum "
+        "from the start goes back as a sum from the end, a shift as the opposite shift)",
+        0.78,
+    ),
+    "jacobian-diagonal-only": Row(
+        "d{name} = {what} counts each output's own entry only, but an output depends on "
+        "other entries of {name} as well: sum over all outputs",
+        0.85,
     ),
     "swapped-gradients": Row(
         "this is the gradient of {other}: two gradients are returned in each other's place", 0.85
     ),
     "wrong-weights": Row(
-        "dx is dy times other weights than forward used: dx = dy·Wᵀ, with the W of the forward "
-        "pass ({detail})",
-        0.85,
+        "d{x} is dy times other weights than forward used ({detail}): d{x} = dy·{w}ᵀ, with the "
+        "{w} of the forward pass",
+        0.87,
     ),
+    "wrong-product": Row("this is {given}; the gradient is {right}", 0.8),
     # ------------------------------------------------------------------ activations
     "activation-derivative-missing": Row(
-        "the derivative of the activation is missing: dx = dy·φ'(x), not dy", 0.85
+        "the derivative of the activation is missing: d{name} is formed from dy, where "
+        "dz = dy·φ'(z) belongs",
+        0.85,
     ),
     "activation-derivative-at-output": Row(
-        "φ' is taken at the output y instead of the input x: dx = dy·φ'(x)", 0.85
+        "φ' is taken at the output y instead of the input: dz = dy·φ'(z), not dy·φ'(y)", 0.86
     ),
-    "region-wrong": Row("right only on part of the domain: wrong where {region}", 0.6),
+    "output-formula-at-input": Row(
+        "{found} is the derivative written for the output, but x was put in: it is {right}", 0.87
+    ),
+    "wrong-function-derivative": Row("this is {given}, the gradient is {right}", 0.7),
+    "power-rule": Row(
+        "the exponent is off: the derivative falls and grows as |x|^{right}, this one as "
+        "|x|^{given}; (xⁿ)' = n·xⁿ⁻¹, here n = {n}",
+        0.82,
+    ),
+    "chain-rule-factor-missing": Row(
+        "the factor {factor} {what}: (f(g(x)))' = f'(g(x))·g'(x)", 0.78
+    ),
+    "product-rule-term-missing": Row(
+        "only {kept} is there, for u = {u}: (u·v)' = u'·v + u·v'", 0.84
+    ),
+    "path-missing": Row(
+        "{name} reaches y in two ways (such as x + f(x), or x·xᵀ), and the gradient of one of "
+        "them is missing: add both",
+        0.84,
+    ),
+    "region-wrong": Row("right only on part of the domain: wrong where {region}", 0.72),
     "kink-convention": Row(
         "at a kink, where the derivative is a choice: slopes {low:.6g} and {high:.6g}, this "
         "takes {taken:.6g}",
@@ -78,10 +125,16 @@ CAUSES: dict[str, Row] = {
     "cotangent-nonlinear": Row("the gradient is not linear in dy: {detail}", 0.5),
     # ------------------------------------------------------------------ sums over the batch
     "bias-not-summed": Row(
-        "db is not summed over the batch: db = Σₙ dy, dy.sum(axis=0) ({detail})", 0.85
+        "d{name} is not summed over the batch ({detail}): d{name} = Σₙ dy, dy.sum(axis=0)", 0.85
     ),
-    "bias-wrong-axis": Row("db is summed over the wrong axis: db = dy.sum(axis=0)", 0.85),
-    "samples-missing": Row("{detail}: not every sample of the batch is counted", 0.7),
+    "bias-wrong-axis": Row(
+        "d{name} is summed over the wrong axis ({detail}): sum over those along which {name} was "
+        "broadcast, for a bias dy.sum(axis=0)",
+        0.86,
+    ),
+    "samples-missing": Row("{detail}: every sample of the batch counts", 0.84),
+    "terms-missing": Row("{detail}: every output that an entry reaches counts", 0.8),
+    "output-ignored": Row("the cotangent of output {detail} is not used: add its gradient", 0.85),
     # ------------------------------------------------------------------ buffers and caches
     "accumulates-into-stale-buffer": Row(
         "the gradient is added to what an earlier call left: the second call gives {detail}", 0.9
@@ -95,15 +148,17 @@ CAUSES: dict[str, Row] = {
     "cache-aliased": Row(
         "{detail}: keep a copy of what backward needs, or give the caller one", 0.85
     ),
+    "parameter-modified": Row(
+        "{call} changes the parameter {name}: only the step of the optimiser may", 0.95
+    ),
     "input-modified": Row("{call} changes its argument {name} in place: work on a copy", 0.95),
     "cotangent-modified": Row("backward changes dy in place: work on a copy", 0.95),
     "output-not-written": Row(
         "some entries are never written and hold what was in memory before", 0.9
     ),
-    "tail-not-computed": Row(
-        "the last {count} entries along axis {axis} are not computed: a loop in blocks of "
-        "{block} without its tail",
-        0.8,
+    "tail-not-computed": Row("the last {count} entries {axis} are not computed: {detail}", 0.8),
+    "batch-size-fixed": Row(
+        "right for a batch of {n} only, {detail}: take the number of rows from the array", 0.85
     ),
     "layout-ignored": Row(
         "another answer for the same numbers in another memory layout: {detail}", 0.9
@@ -134,10 +189,24 @@ CAUSES: dict[str, Row] = {
         0.88,
     ),
     "batchnorm-gamma-missing": Row("γ is missing: dx̂ = dy·γ before anything else", 0.9),
+    "batchnorm-terms-wrong": Row(
+        "the terms of the formula do not have the right weights ({detail}): dx = γ·rstd·(dy − "
+        "mean(dy) − x̂·mean(dy·x̂)), the middle one only where a mean is subtracted",
+        0.86,
+    ),
+    "batchnorm-parameter-gradient": Row("{detail}: dγ = Σ dy·x̂, dβ = Σ dy", 0.88),
+    "statistics-wrong-axis": Row(
+        "backward takes its means over {detail}: the same axes in both", 0.88
+    ),
     "batchnorm-mode-confused": Row(
         "the formula of {used} is used in {mode}: with running statistics they are constants", 0.9
     ),
     "running-statistics-drift": Row("the running statistics are not as they should be: {detail}"),
+    "unbiased-running-variance": Row(
+        "the variance that is stored is unbiased, divided by n − 1, as PyTorch's is",
+        0.4,
+        is_convention=True,
+    ),
     # ------------------------------------------------------------------ losses
     "one-hot-not-subtracted": Row(
         "the targets are not subtracted: dz = softmax(z) − y, not softmax(z)", 0.9
@@ -148,6 +217,32 @@ CAUSES: dict[str, Row] = {
         "of −Σ y·log p, against p − y, of logsumexp(z) − y·z",
         0.85,
     ),
+    "softmax-sum-missing": Row(
+        "the sum over the classes is missing or another: {formula}", 0.9
+    ),
+    "softmax-jacobian-diagonal": Row(
+        "only the diagonal of the softmax's Jacobian is used, p·(1 − p)·dy: every class depends "
+        "on all logits, dz = p·(dy − Σ p·dy)",
+        0.9,
+    ),
+    "gradient-at-probabilities": Row(
+        "this is the gradient with respect to the probabilities, −y/p: forward takes logits, "
+        "{formula}",
+        0.88,
+    ),
+    "gradient-at-logits": Row(
+        "this is the gradient with respect to the logits, p − y: forward takes {taken}, {formula}",
+        0.88,
+    ),
+    "derivative-taken-twice": Row(
+        "the derivative of the {function} is multiplied in once more: it is in p − y already", 0.88
+    ),
+    "gradient-of-another-loss": Row("this is the gradient of another loss ({detail})", 0.84),
+    "label-smoothing-mismatch": Row(
+        "forward smooths the targets and backward does not: subtract the same targets in both",
+        0.89,
+    ),
+    "loss-half-missing": Row("one part of the loss has no gradient: {formula}", 0.88),
     "max-shift-missing": Row(
         "exp overflows at large logits: subtract the row's maximum first", 0.85
     ),
@@ -155,6 +250,28 @@ CAUSES: dict[str, Row] = {
         "the softmax runs over the batch instead of over the classes: axis 1", 0.88
     ),
     # ------------------------------------------------------------------ whole networks, steps
+    "gradient-stops": Row(
+        "the gradient stops at {where}: everything below is zero, though the loss depends on it",
+        0.85,
+    ),
+    "weight-decay-mismatch": Row(
+        "the decay of the weights is {detail}", 0.85
+    ),
+    "momentum-mismatch": Row("the momentum is not v ← μ·v − lr·g, w ← w + v: {detail}", 0.85),
+    "update-formula-mismatch": Row("the step is not w ← w − lr·g: {detail}", 0.8),
+    "bias-correction-missing": Row(
+        "Adam's correction for the start at zero is missing {detail}: m̂ = m/(1 − β₁ᵗ), "
+        "v̂ = v/(1 − β₂ᵗ)",
+        0.88,
+    ),
+    "not-zeroed": Row(
+        "gradients are not set to zero between steps, so that they add up: {detail}", 0.85
+    ),
+    "parameter-not-updated": Row("the step leaves {name} as it is", 0.9),
+    "learning-rate-in-velocity": Row("{detail}", 0.4, is_convention=True),
+    "epsilon-convention": Row("{detail}", 0.4, is_convention=True),
+    "norm-momentum": Row("{detail}", 0.4, is_convention=True),
+    "decay-convention": Row("{detail}", 0.4, is_convention=True),
     "activation-derivative-at-input": Row(
         "the formula φ' = {formula} is for the output y, and is given the input z", 0.84
     ),
@@ -190,10 +307,24 @@ CAUSES: dict[str, Row] = {
     ),
     "momentum-mismatch": Row("the momentum is not v ← μ·v − lr·g, w ← w + v: {detail}", 0.85),
     "update-formula-mismatch": Row("the step is not w ← w − lr·g: {detail}", 0.8),
+    "bias-correction-missing": Row(
+        "Adam's correction for the start at zero is missing {detail}: m̂ = m/(1 − β₁ᵗ), "
+        "v̂ = v/(1 − β₂ᵗ)",
+        0.88,
+    ),
+    "not-zeroed": Row(
+        "gradients are not set to zero between steps, so that they add up: {detail}", 0.85
+    ),
+    "parameter-not-updated": Row("the step leaves {name} as it is", 0.9),
+    "learning-rate-in-velocity": Row("{detail}", 0.4, is_convention=True),
+    "epsilon-convention": Row("{detail}", 0.4, is_convention=True),
+    "norm-momentum": Row("{detail}", 0.4, is_convention=True),
+    "decay-convention": Row("{detail}", 0.4, is_convention=True),
     # ------------------------------------------------------------------ arithmetic
     "reduced-precision": Row(
         "right to about {digits} digits only: something in backward is computed in {dtype}", 0.7
     ),
+    "not-finite": Row("the gradient is {value} {where}, where the function is smooth", 0.7),
     "entries-wrong": Row("{count} of {total} entries are wrong, {where}", 0.3),
     "unrelated": Row("no simple relation to the right gradient was found", 0.05),
 }  # fmt: skip

@@ -14,7 +14,7 @@ Array = np.ndarray
 NOTES = {
     -1.0: "a cotangent of the other sign does not give the gradient of the other sign",
     2.0**10: "a larger cotangent does not give a gradient larger by as much",
-    2.0**-20: "a smaller cotangent does not give a gradient smaller by as much",
+    2.0**-12: "a smaller cotangent does not give a gradient smaller by as much",
     0.0: "the gradient is not zero where the cotangent is zero",
 }
 

@@ -3,7 +3,17 @@
 from collections.abc import Callable, Iterator
 from types import ModuleType
 
-from gradcheck.diagnose import affine, arrangement, batchnorm, loss, pointwise, scaling
+from gradcheck.diagnose import (
+    affine,
+    arrangement,
+    batchnorm,
+    loss,
+    pointwise,
+    precision,
+    region,
+    scaling,
+    sums,
+)
 from gradcheck.diagnose.causes import cause
 from gradcheck.diagnose.evidence import Evidence
 from gradcheck.subject import BudgetSpent
@@ -11,7 +21,17 @@ from gradcheck.verdict import Cause
 
 Recogniser = Callable[[Evidence, int], Iterator[Cause]]
 
-FAMILIES: tuple[ModuleType, ...] = (scaling, arrangement, pointwise, affine, batchnorm, loss)
+FAMILIES: tuple[ModuleType, ...] = (
+    scaling,
+    arrangement,
+    pointwise,
+    affine,
+    sums,
+    region,
+    precision,
+    batchnorm,
+    loss,
+)
 
 SHOWN = 5
 """Causes that are reported for one gradient at most."""
@@ -22,6 +42,8 @@ LEAST = 0.1
 
 def diagnose(evidence: Evidence, i: int) -> tuple[Cause, ...]:
     """The causes of the wrong gradient of input i, the likeliest first."""
+    if evidence.analytic[i].dtype.kind not in "fiub":  # no real numbers: nothing to compare
+        return (cause("unrelated"),)
     best: dict[str, Cause] = {}
     for family in FAMILIES:
         for recogniser in family.RECOGNISERS:

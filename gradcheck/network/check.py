@@ -8,7 +8,6 @@ import numpy as np
 from gradcheck.arrays import generator, jitter, largest_difference
 from gradcheck.compare import Quantity
 from gradcheck.course import parameters, told
-from gradcheck.examine import JITTERS
 from gradcheck.network.arrays import compare_array
 from gradcheck.network.drive import (
     Places,
@@ -24,6 +23,7 @@ from gradcheck.network.listen import Heard, listening
 from gradcheck.network.losses import Loss
 from gradcheck.network.replay import Replay, reproduce
 from gradcheck.network.units import note_units
+from gradcheck.rounding import JITTERS
 from gradcheck.verdict import FAIL, PASS, Finding, Report
 
 Array = np.ndarray

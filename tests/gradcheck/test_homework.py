@@ -177,3 +177,17 @@ def test_function_pairs(arguments, status, text, tmp_path, capsys):
     assert main([f"{file}:{name}", *options]) == status
     captured = capsys.readouterr()
     assert text in captured.out + captured.err
+
+
+def test_a_network_that_does_all_itself(capsys):
+    """No layer has a backward and none batchnorm: what can be seen is checked."""
+    assert main(["tests.gradcheck.monolith:MLP"]) == 0
+    out = capsys.readouterr().out
+    assert "published numbers match: pass" in out
+    assert "tanh: pass" in out
+    assert "step(): pass" in out
+
+
+def test_a_class_that_is_no_network(capsys):
+    assert main(["tests.gradcheck.monolith:Linear"]) == 2
+    assert "has no method 'forward'" in capsys.readouterr().err

@@ -19,6 +19,7 @@ from kernels.gemm import (
     matmul_transpose_a,
     matmul_transpose_a_onto,
     matmul_transpose_b,
+    product,
 )
 from kernels.jit import OPTIONS
 from kernels.share import ALONE
@@ -65,7 +66,8 @@ def check_product(n, k, m, dtype, seed=0):
         out = buffer[margin : expected.size + margin].reshape(expected.shape)
         if before is not None:
             out[:] = before
-        form(*arguments, out, *(() if form in (matmul_bias, matmul_transpose_a) else (ALONE,)))
+        rest = () if form in (matmul_bias, matmul_transpose_a) else (ALONE, product)
+        form(*arguments, out, *rest)
         # Higham 2002, section 3.5: |error| <= n·u·Σ|a||b|, and 1e-16 for float64 itself.
         allowed = (terms + 2) * np.finfo(dtype).eps * (magnitude + abs(expected)) + 1e-300
         assert (abs(out - expected) <= allowed).all()

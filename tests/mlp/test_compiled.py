@@ -1,5 +1,10 @@
 """The network called from the user's own compiled code."""
 
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
 import numba
 import numpy as np
 import pytest
@@ -196,3 +201,32 @@ def test_layers_too_wide_for_the_stack_are_refused():
         MLP(1, 1, [BUFFER_BYTES]).jit()
     with pytest.raises(ValueError, match="max_rows"):
         network().jit_train_step(0)
+
+
+IN_ANOTHER_PROCESS = """
+import pickle, sys
+import warnings
+import numpy as np
+warnings.simplefilter("ignore", ResourceWarning)
+from mlp.compiled import forward, train_step
+for name, function in ("forward", forward), ("train_step", train_step):
+    try:
+        last = np.zeros((1, 2)) if name == "forward" else np.zeros(1, np.int64)
+        function(pickle.load(open(sys.argv[1], "rb"))[name], np.zeros((1, 3)), last)
+    except ValueError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="plain functions have no addresses")
+def test_params_of_another_process_are_refused(tmp_path):
+    """They hold addresses; there they would be those of anything."""
+    net = MLP(3, 2)
+    kept = {"forward": net.jit()[1], "train_step": net.jit_train_step(4)[1]}
+    (tmp_path / "params").write_bytes(pickle.dumps(kept))
+    done = subprocess.run(
+        [sys.executable, "-c", IN_ANOTHER_PROCESS, str(tmp_path / "params")],
+        cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    expected = "params was made in another process, and is good only there"
+    assert done.stdout.splitlines() == [f"forward: {expected}", f"train_step: {expected}"]

@@ -19,6 +19,12 @@ def activation_paths(step: ActivationStep, delta: Array, scene: Scene) -> Iterat
     for slug, fields, factor in factors(step):
         yield Guess(mistake(slug, place, **fields), delta * factor)
     yield Guess(mistake("cotangent-masked", place), delta * (delta > 0))
+    for unit in scene.units():
+        fields = {"taken": "φ of the gradient", "formula": step.phi.formula}
+        taken = mistake("activation-derivative-formula", place, **fields)
+        value = step.phi.value(delta * unit) / unit
+        yield Guess(taken, value)
+        yield Guess(taken, value * step.slope)
 
 
 def factors(step: ActivationStep) -> Iterator[tuple[str, Mapping[str, object], Array]]:

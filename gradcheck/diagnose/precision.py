@@ -1,0 +1,107 @@
+"""Arithmetic: too few digits, nothing at all, or no numbers."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from gradcheck.arrays import is_floating
+from gradcheck.diagnose.arrangement import numbers
+from gradcheck.diagnose.causes import cause
+from gradcheck.diagnose.evidence import Evidence
+from gradcheck.diagnose.experiments import analytic_of
+from gradcheck.verdict import Cause
+
+Array = np.ndarray
+
+NUDGES = (("float32", 1e-11, 1e-5), ("float16", 1e-7, 2e-2))
+"""dtype, a relative change that is lost in it, the largest relative error that it may make."""
+
+KEPT = 0.6
+"""So many entries stay as they are, to the bit, when arguments are nudged by what the dtype
+cannot hold. (Not all: some are next to where rounding goes the other way.)"""
+
+
+def reduced_precision(evidence: Evidence, i: int) -> Iterator[Cause]:
+    """Nudging the inputs by less than float32 holds does not change the gradient at all."""
+    analytic, known = analytic_of(evidence, i), evidence.measured(i)
+    if analytic is None or not known.any() or evidence.inputs[i].dtype != np.float64:
+        return
+    scale = evidence.scale(i)
+    error = float(abs(analytic - evidence.numeric[i])[known].max())
+    if not scale or not np.isfinite(error):
+        return
+    for dtype, nudge, most in NUDGES:
+        if 0 < error <= most * scale and loses(evidence, i, analytic, dtype, nudge):
+            digits = max(1, round(-np.log10(error / scale)))
+            yield cause("reduced-precision", digits=digits, dtype=dtype)
+            return
+    bars = evidence.error_bars[i][known]
+    off = abs(analytic - evidence.numeric[i])[known]
+    if error <= 1e-6 * scale and np.mean(off > bars) > 0.3:
+        digits = round(-np.log10(error / scale))
+        yield cause("reduced-precision", 0.8, digits=digits, dtype="fewer digits than float64")
+
+
+def loses(evidence: Evidence, i: int, analytic: Array, dtype: str, nudge: float) -> bool:
+    """Whether the numbers are of that dtype, or come from arguments that were rounded to it."""
+    with np.errstate(all="ignore"):
+        if (analytic.astype(dtype) == analytic).all() and len(np.unique(analytic)) > 2:
+            return True
+    if float(np.finfo(evidence.analytic[i].dtype).eps) > nudge:
+        return False
+    moved = [a * (1 + nudge) if is_floating(a) else a for a in evidence.inputs]
+    nudged = evidence.cotangents if evidence.is_fixed else [
+        c * (1 + nudge) for c in evidence.cotangents
+    ]  # fmt: skip
+    counted = analytic != 0
+    for cotangents, inputs in (
+        (nudged, moved), (nudged, evidence.inputs), (evidence.cotangents, moved),
+    ):  # fmt: skip
+        gradients = evidence.gradients_at(cotangents, inputs)
+        if gradients is None or gradients[i] is None or gradients[i].shape != analytic.shape:
+            return False
+        if counted.any() and np.mean((gradients[i] == analytic)[counted]) > KEPT:
+            return True
+    return False
+
+
+def stops(evidence: Evidence, i: int) -> Iterator[Cause]:
+    """All zero, where the function depends on the input."""
+    analytic, known = numbers(evidence, i), evidence.measured(i)
+    if (
+        analytic is None
+        or analytic.any()
+        or not known.any()
+        or not evidence.numeric[i][known].any()
+    ):
+        return
+    yield cause("gradient-stops", where=evidence.names[i])
+
+
+def not_finite(evidence: Evidence, i: int) -> Iterator[Cause]:
+    """NaN or inf where differences are finite."""
+    analytic, known = analytic_of(evidence, i), evidence.measured(i)
+    if analytic is None:
+        return
+    bad = ~np.isfinite(analytic)
+    if not bad.any():
+        return
+    x = evidence.inputs[i][bad]
+    where = "everywhere" if bad.all() else f"at {bad.sum()} of {bad.size} entries"
+    if not bad.all() and (x == 0).all():
+        where = f"where {evidence.names[i]} = 0"
+    value = "NaN" if np.isnan(analytic[bad]).all() else "not finite"
+    yield cause("not-finite", 1.0 if known.any() else 0.8, where=where, value=value)
+
+
+def dead_units(evidence: Evidence, i: int) -> Iterator[Cause]:
+    """Columns of outputs that are zero for every sample."""
+    outputs = evidence.outputs
+    if len(outputs) != 1 or outputs[0].ndim != 2 or len(outputs[0]) < 2:
+        return
+    dead = (outputs[0] == 0).all(axis=0)
+    if dead.any():
+        yield cause("dead-unit", count=int(dead.sum()), total=dead.size)
+
+
+RECOGNISERS = (reduced_precision, stops, not_finite, dead_units)

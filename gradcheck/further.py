@@ -1,0 +1,98 @@
+"""A gradient that is right at one point, at others: right there by chance, or by state?"""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradcheck.arrays import flat, is_floating
+from gradcheck.compare import compare, directions
+from gradcheck.diagnose.causes import cause
+from gradcheck.points import further_points
+from gradcheck.relations import Point
+from gradcheck.rounding import spreads
+from gradcheck.subject import Raised, same
+from gradcheck.verdict import FAIL, PASS, Finding
+
+if TYPE_CHECKING:
+    from gradcheck.examine import Examination
+
+Array = np.ndarray
+
+DIRECTIONS = 2
+"""At each further point, so many directions of each array."""
+
+NEGLIGIBLE = {8: 1e-9, 4: 1e-5}
+"""By item size: less than this share of the gradient at the first point is no mistake, but what
+rounding leaves where a function is saturated."""
+
+
+def look_elsewhere(examination: "Examination") -> None:
+    """Every gradient that passed, along directions at further points."""
+    first = examination.point
+    for title, inputs in further_points(examination.inputs, first.outputs, examination.rng):
+        try:
+            outputs = examination.subject.outputs(inputs)
+        except Raised:
+            continue  # outside the domain
+        if not all(np.isfinite(y).all() for y in outputs):
+            continue
+        cotangents = first.cotangents
+        if any(c.shape != y.shape for c, y in zip(cotangents, outputs, strict=True)):
+            if examination.settings.is_fixed or examination.settings.cotangents is not None:
+                continue
+            cotangents = examination.draw_cotangents(outputs)
+        try:
+            gradients = examination.subject.gradients(cotangents, inputs)
+            compare_there(examination, title, Point(inputs, cotangents, outputs, gradients))
+        except Raised as raised:
+            examination.notes.append(f"{title}: {raised}")
+
+
+def compare_there(examination: "Examination", title: str, point: Point) -> None:
+    """The gradients of one further point; the first that is wrong has all of it examined."""
+    settings, names = examination.settings, examination.subject.names
+    passing = {f.name for f in examination.findings if f.verdict == PASS}
+    rounding = spreads(examination.subject, point, examination.rng, settings.is_fixed)
+    wide: list[Any] = [
+        a.astype(w.dtype) if is_floating(a) else a
+        for a, w in zip(point.inputs, examination.wide, strict=True)
+    ]
+    for i in examination.places():
+        gradient = point.gradients[i]
+        if names[i] not in passing or gradient is None or rounding[i] is None:
+            continue
+        quantity = examination.quantity(i, wide, gradient, flat(point.cotangents), rounding[i])
+        places = directions(gradient.astype(np.float64), examination.rng, DIRECTIONS)
+        comparison = compare(quantity, examination.rng, places)
+        examination.checked += comparison.count
+        if comparison.finding.verdict == FAIL and not is_negligible(
+            comparison.finding, examination.point.gradients[i]
+        ):
+            report_there(examination, title, point, i, comparison.finding)
+
+
+def is_negligible(finding: Finding, first: Array) -> bool:
+    here = float(abs(first).max(initial=0))
+    return bool(
+        abs(finding.analytic - finding.numeric) <= NEGLIGIBLE.get(first.dtype.itemsize, 0.0) * here
+    )
+
+
+def report_there(
+    examination: "Examination", title: str, point: Point, i: int, finding: Finding
+) -> None:
+    """The finding of that array, with the causes that an examination of the point gives."""
+    name = examination.subject.names[i]
+    if same(point.gradients[i], examination.point.gradients[i]):
+        detail = "other inputs give the same gradient as the first"
+        causes: tuple[Any, ...] = (cause("stale-cache", detail=detail),)
+    else:
+        there = examination.at(point)
+        found = next((f for f in there if f.name == name and f.verdict == FAIL), finding)
+        region = cause("region-wrong", 0.5, region=f"not here, but {title}")
+        named = tuple(c for c in found.causes if c.slug != "unrelated")
+        finding, causes = found, (*named, region)
+    place = [k for k, f in enumerate(examination.findings) if f.name == name]
+    note = f"right here, wrong {title}"
+    examination.findings[place[0]] = replace(finding, note=note, causes=causes)

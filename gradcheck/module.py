@@ -1,0 +1,282 @@
+"""check_module: a layer, an object with forward and backward, is checked as it is."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from gradcheck import protocol, running, sizes
+from gradcheck.arrays import float_dtype, generator
+from gradcheck.check import BUDGET
+from gradcheck.diagnose.causes import cause
+from gradcheck.examine import Settings, examine
+from gradcheck.layer import Layer, quiet
+from gradcheck.protocol import Session
+from gradcheck.relations import Broken
+from gradcheck.state import Snapshot
+from gradcheck.subject import Subject
+from gradcheck.trial import Trial
+from gradcheck.verdict import FAIL, INCONCLUSIVE, Cause, Finding, Report
+
+Array = np.ndarray
+
+MODES = {None: None, "train": True, "training": True, "eval": False, "evaluation": False}
+
+SAME_SCALE = {8: 1e-4, 4: 3e-2}
+"""By item size, relative: how near to 1/N a ratio must be to be taken for it."""
+
+TWIN = 1e-3
+"""Relative: how near the copy in float64 must come to the layer to stand in for it."""
+
+
+def check_module(
+    layer: Any,
+    x: Any,
+    labels: Any = None,
+    seed: int = 0,
+    title: str | None = None,
+    *,
+    parameters: dict[str, str] | None = None,
+    budget: float | None = BUDGET,
+    forward: str = "forward",
+    backward: str = "backward",
+    mode: str | None = None,
+    accumulate: bool | None = None,
+) -> Report:
+    """Compare the gradients that a layer gives with differences, and test how it keeps them.
+
+    Parameters
+    ----------
+    layer : an object with forward(x), or forward(x, labels), and backward(dy), which returns
+        dx; or, in place of backward, derivative(): φ'(x) of an activation, dz of a loss.
+    x : what forward takes, the batch first.
+    labels : the targets of a loss.
+    seed : of every random draw.
+    title : of the report, the name of the layer's class by default.
+    parameters : which array has its gradient where, {"W": "dW"}, for names that are not
+        found: W and dW, weight and weight_grad, gamma and dgamma, `params` and `grads` are.
+    budget : seconds after which what is not decided is inconclusive; None for no limit.
+    forward, backward : names of the methods.
+    mode : "train" or "eval"; None leaves the layer in the mode in which it is.
+    accumulate : True where a second backward must add to the gradients, False where it must
+        not; by default a layer may add if it has a zero_grad.
+
+    Returns
+    -------
+    Report : one finding for x, one for each parameter, and one for each rule that is broken.
+        Afterwards the layer is as it was before, running statistics and caches included.
+    """
+    if mode not in MODES:
+        raise ValueError(f"check_module: mode is {mode!r}, expected 'train' or 'eval'")
+    title = type(layer).__name__ if title is None else title
+    kept = Snapshot(layer)
+    try:
+        with quiet():
+            given, notes = as_input(layer, x, labels, forward)
+            found = Layer(layer, given, labels, parameters, forward, backward, MODES[mode])
+            return examined(found, given, seed, title, budget, accumulate, notes)
+    finally:
+        kept.restore()
+
+
+def as_input(layer: Any, x: Any, labels: Any, forward: str) -> tuple[Array, list[str]]:
+    """x as an array: integers as floats, unless forward takes them for indices."""
+    array = np.array(x)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"check_module: x has dtype {array.dtype}, expected real numbers")
+    if array.dtype.kind == "f":
+        return array, []
+    kept = Snapshot(layer)
+    run = getattr(layer, forward, None) or layer
+    try:
+        run(array.astype(np.float64), *(() if labels is None else (labels,)))
+    except (IndexError, TypeError):
+        return array, []
+    except Exception:
+        return array.astype(np.float64), []
+    finally:
+        kept.restore()
+    return array.astype(np.float64), ["integer inputs were converted to float64"]
+
+
+def examined(
+    layer: Layer,
+    x: Array,
+    seed: int,
+    title: str,
+    budget: float | None,
+    accumulate: bool | None,
+    notes: list[str],
+) -> Report:
+    """The report on a layer."""
+    trial = Trial(layer)
+    rng = generator(seed)
+    if x.dtype.kind == "f" and any(v.dtype.itemsize > x.dtype.itemsize for v in trial.values):
+        notes.append(f"x was converted from {x.dtype} to float64, as the parameters are")
+        x = x.astype(np.float64)
+    inputs = [x, *trial.values]
+    if any(np.asarray(p.get()).dtype.kind in "iu" for p in layer.places()):
+        notes.append("integer parameters were converted to float64 for the check")
+    session = begin(trial, x, rng, accumulate)
+    broken: list[Broken] = []
+    conventions: list[Cause] = []
+    if session is not None:
+        conventions = scales(session, inputs)
+        broken = protocol.run(session)
+    subject = Subject(trial.forward, trial.backward, trial.names, budget)
+    is_loss = layer.ignores_cotangent
+    cotangents = [np.ones(session.dy.shape)] if is_loss and session is not None else None
+    settings = Settings(
+        title,
+        seed,
+        is_fixed=is_loss,
+        cotangents=cotangents,
+        twin=twin_of(trial, inputs),
+        notes=tuple(notes),
+    )
+    report = examine(subject, inputs, settings)
+    if session is not None:
+        broken += running.run(session)
+        broken += sizes.run(session, [f.name for f in report.findings if is_wrong_here(f)])
+        conventions += session.conventions
+        report = replace(report, notes=(*report.notes, *session.notes))
+    if trial.reshaped:
+        shaped = ", ".join(f"d{name}" for name in sorted(trial.reshaped))
+        report = replace(report, notes=(*report.notes, f"{shaped}: shape (n,) taken for (1, n)"))
+    return joined(report, broken, conventions)
+
+
+def is_wrong_here(finding: Finding) -> bool:
+    """Not only elsewhere, at another batch size perhaps."""
+    elsewhere = [c for c in finding.causes if c.slug == "region-wrong"]
+    return finding.verdict == FAIL and not elsewhere
+
+
+def begin(
+    trial: Trial, x: Array, rng: np.random.Generator, accumulate: bool | None
+) -> Session | None:
+    """What the tests need, or None where the layer does not run, or not twice the same."""
+    try:
+        y, again = (trial.forward(x.copy(), *trial.values) for _ in range(2))
+        if not np.isfinite(y).all() or not np.array_equal(y, again):
+            return None
+        dy = np.asarray(rng.standard_normal(y.shape), float_dtype(y))
+        if trial.layer.ignores_cotangent:
+            dy = np.ones(y.shape, float_dtype(y))
+        first, second = (trial.alone(x, dy)[1] for _ in range(2))
+        if not all(protocol.near(a, b) for a, b in zip(first, second, strict=True)):
+            return None
+        if trial.snapshot.are_globals_untouched():  # to put them back takes longer than a layer
+            trial.snapshot.has_globals = False
+    except Exception:
+        return None
+    return Session(trial, x, dy, rng, accumulate)
+
+
+def scales(session: Session, inputs: list[Any]) -> list[Cause]:
+    """Which gradients are means over the batch: a convention, as course years differ.
+
+    It is one for parameters, and for the gradient of a loss. The dx of a layer is what it is.
+    """
+    trial, x, dy = session.trial, session.x, session.dy
+    count = len(x) if x.ndim else 1
+    is_loss = trial.layer.labels is not None
+    if count < 2:
+        return []
+    _, found = trial.alone(x, dy)
+    found = [g if g is None else trial.fitted(i, g, inputs[i], 0) for i, g in enumerate(found)]
+    conventions = []
+    for i, gradient in enumerate(found):
+        value = inputs[i]
+        if gradient is None or gradient.shape != np.shape(value) or (i == 0) != is_loss:
+            continue
+        power = power_of(session, inputs, i, gradient, count)
+        if power:
+            trial.powers[i] = power
+            what = "the mean" if power < 0 else f"{count} times the sum"
+            conventions.append(cause("batch-scale", name=trial.names[i], what=what))
+    if 0 < len(conventions) < len(found) - 1 and not is_loss:
+        session.notes.append("some gradients are means over the batch, others are sums")
+    return conventions
+
+
+def power_of(session: Session, inputs: list[Any], i: int, gradient: Array, count: int) -> int:
+    """p, where the gradient is N**p times the slopes along random directions."""
+    ratios = []
+    for _ in range(3):
+        direction = session.rng.choice([-1.0, 1.0], gradient.shape)
+        estimate = session.trial.slope(inputs, session.dy, i, direction)
+        analytic = float((gradient * direction).sum())
+        if not estimate.is_finite or not estimate.value:
+            return 0
+        ratios.append(analytic / estimate.value)
+    close = SAME_SCALE.get(gradient.dtype.itemsize, 1e-4)
+    for power in (-1, 1):
+        if all(abs(ratio / float(count) ** power - 1) < close for ratio in ratios):
+            return power
+    return 0
+
+
+def twin_of(trial: Trial, inputs: Sequence[Any]) -> Any:
+    """forward of a copy of the layer in float64, where the layer keeps float32."""
+    layer = trial.layer
+    if all(np.asarray(p.get()).dtype != np.float32 for p in layer.places()):
+        return None
+    try:
+        trial.restart()
+        target = copy.deepcopy(layer.target)
+        widen(target, set())
+        other = copy.copy(layer)
+        other.target, other.mode = target, copy.copy(layer.mode)
+        other.mode.layer = target
+        other.run = getattr(target, getattr(layer.run, "__name__", ""), None) or target
+        names = {p.name: p for p in layer.parameters}
+        other.parameters = [p for p in twin_parameters(layer, other) if p.name in names]
+        twin = Trial(other)
+        wide = [np.asarray(v, np.float64) for v in inputs]
+        y, expected = twin.forward(*wide), trial.forward(inputs[0].copy(), *trial.values)
+    except Exception:
+        return None
+    scale = float(abs(expected).max(initial=0))
+    is_twin = y.dtype == np.float64 and abs(y - expected).max(initial=0) <= TWIN * scale
+    return twin.forward if is_twin and len(twin.names) == len(trial.names) else None
+
+
+def twin_parameters(layer: Layer, other: Layer) -> list[Any]:
+    """The parameters of a copy of the layer, found where the layer's are."""
+    again = Layer(other.target, layer.x.astype(np.float64), layer.labels)
+    return again.parameters
+
+
+def widen(target: Any, seen: set[int]) -> None:
+    """Every float32 array that the object holds becomes float64."""
+    if id(target) in seen:
+        return
+    seen.add(id(target))
+    held = target if isinstance(target, (dict, list)) else getattr(target, "__dict__", {})
+    for key, value in held.items() if isinstance(held, dict) else list(enumerate(held)):
+        if isinstance(value, np.ndarray) and value.dtype == np.float32:
+            held[key] = value.astype(np.float64)
+        elif isinstance(value, np.dtype) and value == np.float32:
+            held[key] = np.dtype(np.float64)
+        elif not isinstance(value, (type, np.ndarray)):
+            widen(value, seen)
+
+
+def joined(report: Report, broken: list[Broken], conventions: list[Cause]) -> Report:
+    """The report, and what the tests of the protocol found: their causes go first."""
+    findings = list(report.findings)
+    for one in broken:
+        k = next((k for k, f in enumerate(findings) if f.name == one.name), None)
+        if k is None:
+            findings.append(Finding(one.name, one.verdict, note=one.note, causes=(one.cause,)))
+            continue
+        old = findings[k]
+        known = (one.cause, *(c for c in old.causes if c.slug != one.cause.slug))
+        verdict = old.verdict if one.verdict == INCONCLUSIVE else one.verdict
+        findings[k] = replace(old, verdict=verdict, note=one.note, causes=known)
+    return replace(
+        report, findings=tuple(findings), conventions=(*report.conventions, *conventions)
+    )

@@ -1,0 +1,250 @@
+"""Running statistics, and the two modes of a layer that keeps them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from gradcheck.arrays import float_dtype
+from gradcheck.diagnose.causes import cause
+from gradcheck.mode import WORDS
+from gradcheck.parameters import Place
+from gradcheck.protocol import Session, near, others
+from gradcheck.relations import Broken
+
+Array = np.ndarray
+
+MEANS = ("running_mean", "moving_mean", "running_avg", "running_mu", "mean_running")
+VARIANCES = ("running_var", "running_variance", "moving_var", "moving_variance", "running_std")
+
+OLD_WEIGHTS = ("alpha", "decay", "rho")
+"""Attributes that are the weight of the old value; `momentum` may be that of either."""
+
+FITS = 1e-6
+"""Relative: how near statistics must be to a formula to be explained by it."""
+
+
+def run(session: Session) -> list[Broken]:
+    """Everything about running statistics; nothing where the layer has none."""
+    layer = session.trial.layer.target
+    mean, variance = (
+        next((Place(layer, n) for n in names if isinstance(getattr(layer, n, None), np.ndarray)),
+             None) for names in (MEANS, VARIANCES)
+    )  # fmt: skip
+    if mean is None or variance is None or session.x.ndim < 2 or len(session.x) < 2:
+        return []
+    before = session.trial.layer.mode.training
+    broken: list[Broken] = []
+    try:
+        for one in tested(session, mean, variance):
+            broken.append(one)
+    except Exception as error:
+        session.notes.append(f"running statistics: {type(error).__name__}: {error}")
+    finally:
+        session.trial.layer.mode.training = before
+        session.trial.restart()
+    return broken
+
+
+def tested(session: Session, mean: Place, variance: Place) -> Iterator[Broken]:
+    mode = session.trial.layer.mode
+    mode.training = True if mode.exists else None
+    broken = list(updated(session, mean, variance))
+    yield from broken
+    yield from kept_in_backward(session, mean, variance)
+    yield from looks_at_the_batch(session, True)
+    if not mode.exists:
+        return
+    mode.training = False
+    still = list(steady(session, mean, variance))
+    yield from still
+    coupled = list(looks_at_the_batch(session, False))
+    yield from coupled
+    if not still and not coupled:
+        yield from normalised_by_them(session, mean, variance)
+        yield from gradient_of_evaluation(session)
+
+
+def drift(detail: str) -> Broken:
+    return Broken("running statistics", cause("running-statistics-drift", detail=detail), detail)
+
+
+def draw(session: Session, mean: Place, variance: Place) -> tuple[Array, Array]:
+    """Statistics that are no batch's, put into the layer."""
+    session.trial.restart()
+    size = float(session.x.astype(np.float64).std()) or 1.0  # comparable with the batch's
+    old_mean = size * session.rng.standard_normal(mean.get().shape)
+    old_variance = size**2 * session.rng.uniform(0.5, 2.0, variance.get().shape)
+    mean.put(old_mean.astype(float_dtype(mean.get())))
+    variance.put(old_variance.astype(float_dtype(variance.get())))
+    return np.array(mean.get(), np.float64), np.array(variance.get(), np.float64)
+
+
+# ---------------------------------------------------------------------- training
+
+
+def updated(session: Session, mean: Place, variance: Place) -> Iterator[Broken]:
+    """One forward in training moves the statistics towards those of the batch."""
+    old_mean, old_variance = draw(session, mean, variance)
+    session.trial.call(session.x.copy())
+    new_mean, new_variance = np.array(mean.get()), np.array(variance.get())
+    if near(new_mean, old_mean) and near(new_variance, old_variance):
+        yield drift("training does not update them")
+        return
+    x = session.x.astype(np.float64)
+    axes = (0,) if x.ndim == 2 else (0, *range(2, x.ndim))
+    batch, count = x.mean(axis=axes), x.size / max(x.shape[1], 1)
+    var = x.var(axis=axes)
+    moved = weight_of_old(old_mean, new_mean, batch)
+    if moved is None:
+        swapped = weight_of_old(old_mean, new_mean, var)
+        other = "it gets the variance" if swapped is not None else "no average of it and the batch"
+        yield drift(f"running_mean is not α·running_mean + (1 − α)·mean: {other}")
+        return
+    candidates = {
+        "biased": var,
+        "unbiased": var * count / max(count - 1, 1),
+        "the standard deviation": np.sqrt(var),
+        "the variance of the unbiased standard deviation": np.sqrt(var * count / (count - 1)),
+        "the mean in place of the variance": batch,
+        "the sum of squares": var * count,
+        "the mean of squares, not centred": var + batch * batch,
+        "1/√variance": 1 / np.sqrt(var + 1e-8),
+    }
+    fits = {k: weight_of_old(old_variance, new_variance, v) for k, v in candidates.items()}
+    name = next((k for k, a in fits.items() if a is not None), None)
+    if name is None:
+        yield drift("running_var is not α·running_var + (1 − α)·variance")
+    elif name not in ("biased", "unbiased"):
+        yield drift(f"running_var averages {name}")
+    elif abs(fits[name] - moved) > 1e-4:  # type: ignore[operator]
+        yield drift(f"the old mean has weight {moved:.4g}, the old variance {fits[name]:.4g}")
+    if name == "unbiased":
+        session.conventions.append(cause("unbiased-running-variance"))
+    yield from weighted(session, moved)
+
+
+def weight_of_old(old: Array, new: Array, batch: Array) -> float | None:
+    """a, where new = a·old + (1 − a)·batch; None where it is no such average."""
+    old, new, batch = np.ravel(old), np.ravel(new), np.ravel(batch)
+    if not old.shape == new.shape == batch.shape:
+        return None
+    away = old - batch
+    a = float((new - batch) @ away / (away @ away)) if away.any() else 1.0
+    close = 1e-4 if new.dtype.itemsize == 4 else FITS
+    scale = float(abs(new).max(initial=0)) or 1.0
+    return a if abs(new - batch - a * away).max(initial=0) <= close * scale else None
+
+
+def weighted(session: Session, weight: float) -> Iterator[Broken]:
+    """The weight of the old value is what the layer's α says."""
+    layer = session.trial.layer.target
+    name = next((n for n in OLD_WEIGHTS if is_share(getattr(layer, n, None))), None)
+    expected = getattr(layer, name or "momentum", None)
+    if expected is None or not is_share(expected):
+        return
+    if abs(weight - expected) < 1e-4 and (name or weight >= 0.5):
+        return
+    if abs(1 - weight - expected) < 1e-4:
+        if name is None and weight >= 0.5:
+            return  # momentum as the weight of the new value
+        yield drift(
+            f"α and 1 − α are swapped: the old value has weight {weight:.4g}, they move "
+            f"{(1 - weight) / weight:.3g} times too fast"
+        )
+    elif name or abs(weight - expected) > 1e-4:
+        yield drift(f"the old value has weight {weight:.4g}, expected {expected:.4g}")
+
+
+def is_share(value: Any) -> bool:
+    return isinstance(value, (float, np.floating)) and bool(0 < value < 1)
+
+
+def kept_in_backward(session: Session, mean: Place, variance: Place) -> Iterator[Broken]:
+    """Backward leaves the statistics alone."""
+    draw(session, mean, variance)
+    session.trial.call(session.x.copy())
+    before = np.array(mean.get()), np.array(variance.get())
+    session.trial.receive(session.dy.copy())
+    if not near(mean.get(), before[0]) or not near(variance.get(), before[1]):
+        yield drift("backward changes them")
+
+
+# ---------------------------------------------------------------------- evaluation
+
+
+def steady(session: Session, mean: Place, variance: Place) -> Iterator[Broken]:
+    old_mean, old_variance = draw(session, mean, variance)
+    session.trial.call(session.x.copy())
+    if not near(np.array(mean.get(), np.float64), old_mean) or not near(
+        np.array(variance.get(), np.float64), old_variance
+    ):
+        yield drift("evaluation updates them")
+
+
+def looks_at_the_batch(session: Session, is_training: bool) -> Iterator[Broken]:
+    """In training the rows of a batch depend on each other; in evaluation they do not."""
+    x, other = session.x, others(session)
+    other[0] = x[0]
+    session.trial.restart()
+    first = np.array(session.trial.call(x.copy()))[0]
+    session.trial.restart()
+    second = np.array(session.trial.call(other))[0]
+    if near(first, second) != is_training:
+        return
+    used, mode = WORDS[not is_training], WORDS[is_training]
+    note = f"in {mode}, forward normalises with the statistics of {used}"
+    yield Broken("forward", cause("batchnorm-mode-confused", used=used, mode=mode), note)
+
+
+def normalised_by_them(session: Session, mean: Place, variance: Place) -> Iterator[Broken]:
+    """In evaluation y is affine in (x − running_mean)/√(running_var + eps), with γ and β."""
+    layer = session.trial.layer.target
+    gamma, beta = getattr(layer, "gamma", None), getattr(layer, "beta", None)
+    if session.x.ndim != 2 or not all(isinstance(a, np.ndarray) for a in (gamma, beta)):
+        return
+    m, v = draw(session, mean, variance)
+    y = np.array(session.trial.call(session.x.copy()))
+    assert gamma is not None
+    assert beta is not None
+    centred = session.x - m
+    formulas = {
+        "": gamma * centred / np.sqrt(v) + beta,
+        "divides by the variance, not its root": gamma * centred / v + beta,
+        "does not subtract running_mean": gamma * session.x / np.sqrt(v) + beta,
+        "does not apply γ": centred / np.sqrt(v) + beta,
+        "does not add β": gamma * centred / np.sqrt(v),
+        "does not apply γ and β": centred / np.sqrt(v),
+        "does not divide by √running_var": gamma * centred + beta,
+    }
+    scale = float(abs(y).max(initial=0)) or 1.0
+    errors = {name: float(abs(f - y).max(initial=0)) / scale for name, f in formulas.items()}
+    best = min(errors, key=lambda name: errors[name])
+    if best and errors[best] < 1e-3 and errors[""] > 1e-2:
+        yield drift(f"evaluation {best}")
+
+
+def gradient_of_evaluation(session: Session) -> Iterator[Broken]:
+    """In evaluation the statistics are constants, for backward too.
+
+    Where the mode is an argument of forward, and of it alone, backward is meant for training:
+    that is worth a note and no more.
+    """
+    trial, mode = session.trial, session.trial.layer.mode
+    try:
+        _, found = trial.alone(session.x, session.dy)
+    except Exception:
+        session.notes.append("there is no backward after a forward in evaluation")
+        return
+    if found[0] is None or found[0].shape != session.x.shape:
+        return
+    direction = session.rng.standard_normal(session.x.shape)
+    inputs = [session.x, *trial.values]
+    if trial.agrees(inputs, session.dy, 0, found[0], direction):
+        return
+    note = "after a forward in evaluation, backward gives no gradient of it"
+    if mode.argument and not mode.attribute and not mode.has_methods:
+        session.notes.append(note)
+    else:
+        found_cause = cause("batchnorm-mode-confused", used="training", mode="evaluation")
+        yield Broken("x", found_cause, note)
