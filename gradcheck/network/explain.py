@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradcheck.diagnose.causes import cause
+from gradcheck.network.belief import Belief, Event
 from gradcheck.network.local import local_causes
 from gradcheck.network.losses import Loss
 from gradcheck.network.mistakes import Scene
 from gradcheck.network.replay import Replay, replay
-from gradcheck.network.walk import Belief, Event, Walk
+from gradcheck.network.walk import Walk
 from gradcheck.verdict import FAIL, Cause, Finding
 
 if TYPE_CHECKING:

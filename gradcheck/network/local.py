@@ -10,9 +10,9 @@ import numpy as np
 
 from gradcheck.arrays import generator
 from gradcheck.diagnose import Evidence, diagnose
+from gradcheck.network.belief import Event
 from gradcheck.network.mistakes import Scene
 from gradcheck.network.replay import ActivationStep, LinearStep, Step
-from gradcheck.network.walk import Event
 from gradcheck.subject import Subject
 from gradcheck.verdict import Cause
 

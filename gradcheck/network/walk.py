@@ -8,22 +8,35 @@ what merely follows from it does not count.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from gradcheck.network import mistakes
+from gradcheck.network.belief import (
+    AGAIN,
+    NEW,
+    ODD,
+    SLIGHT,
+    UNEXPLAINED,
+    Belief,
+    Event,
+    distinct,
+)
 from gradcheck.network.listen import Heard
-from gradcheck.network.mistakes import Guess, Mistake, Scene
+from gradcheck.network.mistakes import Guess, Scene
 from gradcheck.network.mistakes.scene import mistake
-from gradcheck.network.replay import (
-    ActivationStep,
-    BatchNormStep,
-    LinearStep,
-    Step,
-    letters,
+from gradcheck.network.replay import ActivationStep, BatchNormStep, LinearStep, Step, letters
+from gradcheck.network.route import (
+    Element,
+    Look,
+    Passage,
+    gradient_place,
+    proportion,
+    segments,
+    spread_of,
+    usable,
 )
 
 Array = np.ndarray
@@ -51,111 +64,9 @@ TIE = 0.2
 KEPT = 4
 """Beliefs that go on to the next step."""
 
-NEW, AGAIN, UNEXPLAINED = 1.0, 0.25, 2.6
-"""What a mistake costs, the same mistake made above, and what no mistake explains."""
-
-ODD = 0.5
-"""Added for a mistake that nobody makes there."""
-
-EARLY = 1e-3
-"""Of two places that explain as much, the one that backward comes to first."""
-
 SECONDS = 0.5
 """Of the processor's time: after so long, no further pairs of mistakes are tried; after twice
 as long, no further mistakes at all."""
-
-SLIGHT = 0.05
-"""Of two that explain as much, the one whose cause weighs more goes first."""
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something on the way down: a mistake, or an array and what is said of it.
-
-    Attributes
-    ----------
-    name : of the array; empty for a mistake on the path.
-    mistake : what explains the array, or is made on the path; None where all is right.
-    is_explained : False where the array is wrong, and no mistake explains it.
-    place : where it is.
-    scale : the convention that the array follows.
-    delta : the gradient that the array was to be made of.
-    """
-
-    name: str
-    place: str
-    mistake: Mistake | None = None
-    is_explained: bool = True
-    scale: float = 1.0
-    delta: Array | None = field(default=None, repr=False, compare=False)
-    observed: Array | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def is_wrong(self) -> bool:
-        return self.mistake is not None or not self.is_explained
-
-
-@dataclass(frozen=True)
-class Belief:
-    """The gradient that their code has at some step, and what led to it.
-
-    `delta` is None where it is not known any more.
-    """
-
-    delta: Array | None
-    events: tuple[Event, ...] = ()
-    cost: float = 0.0
-    passages: int = 0
-    above: Array | None = None
-    """The gradient before the last step, which that step was given."""
-
-    def passing(self, delta: Array) -> "Belief":
-        return replace(self, delta=delta, passages=self.passages + 1, above=self.delta)
-
-    def making(self, one: Mistake, delta: Array) -> "Belief":
-        cost = self.cost + self.price(one) + EARLY * self.passages
-        event = Event("", one.place, one)
-        return replace(self.passing(delta), events=(*self.events, event), cost=cost)
-
-    def price(self, one: Mistake) -> float:
-        known = {e.mistake.slug for e in self.events if e.mistake is not None}
-        price = (AGAIN if one.slug in known else NEW) - SLIGHT * one.weight
-        # Nobody divides by the batch in an activation's derivative: rather in what follows.
-        return price + (ODD if "batch" in one.slug and one.place.startswith("act") else 0.0)
-
-    def telling(self, event: Event, cost: float = 0.0) -> "Belief":
-        event = replace(event, delta=self.delta)
-        return replace(self, events=(*self.events, event), cost=self.cost + cost)
-
-    @property
-    def wrong(self) -> tuple[Event, ...]:
-        return tuple(e for e in self.events if e.is_wrong)
-
-
-@dataclass(frozen=True)
-class Passage:
-    """The gradient passes a step, right or with a mistake."""
-
-    place: str
-    right: Callable[[Array], Array]
-    wrong: Callable[[Array], Iterator[Guess]]
-    step: Step | None = None
-
-
-@dataclass(frozen=True)
-class Look:
-    """An array that was observed, and what it should be for a given gradient."""
-
-    name: str
-    place: str
-    observed: Array
-    right: Callable[[Array], Array]
-    wrong: Callable[[Array, Array], Iterator[Guess]]
-    resets: bool = False
-    """It is the passing gradient itself, as a layer was heard to receive it."""
-
-
-Element = Passage | Look
 
 
 class Walk:
@@ -455,62 +366,3 @@ class Walk:
 def lost(belief: Belief, segment: list[Element]) -> bool:
     names = {e.name for e in segment if isinstance(e, Look)}
     return any(not e.is_explained for e in belief.events if e.name in names)
-
-
-def spread_of(wrong: Array) -> str:
-    """Where wrong entries lie: at one place, in one row or column, or all over."""
-    if len(wrong) == 1:
-        return f"at {tuple(int(k) for k in wrong[0])}"
-    for axis, name in ((0, "row"), (1, "column")):
-        lines = np.unique(wrong[:, axis]) if wrong.shape[1] > axis else np.zeros(0)
-        if 0 < len(lines) <= 3:
-            numbers = ", ".join(str(int(k)) for k in lines)
-            return f"in {name}{'s' if len(lines) > 1 else ''} {numbers}"
-    return "all over the array"
-
-
-def segments(elements: list[Element]) -> Iterator[list[Element]]:
-    """Cut after each group of looks: passages, then what is seen of them."""
-    current: list[Element] = []
-    for element in elements:
-        if isinstance(element, Passage) and current and isinstance(current[-1], Look):
-            yield current
-            current = []
-        current.append(element)
-    if any(isinstance(e, Look) for e in current):
-        yield current
-
-
-def usable(value: Array, right: Array) -> bool:
-    """Whether a wrong gradient is one: of the right shape, and really another."""
-    if value.shape != right.shape:
-        return False
-    off = abs(value - right).max(initial=0.0)
-    return not off <= 1e-12 * abs(right).max(initial=0.0)  # not a number: usable as such
-
-
-def proportion(observed: Array, value: Array) -> float | None:
-    """c with observed = c·value, or None."""
-    if observed.shape != value.shape or observed.size < 2 or not np.isfinite(observed).all():
-        return None
-    norm = float((value * value).sum())
-    if not norm > 0:
-        return None
-    factor = float((observed * value).sum()) / norm
-    off = abs(observed - factor * value).max()
-    return factor if factor != 0 and off <= 1e-7 * abs(observed).max() else None
-
-
-def distinct(beliefs: Sequence[Belief]) -> list[Belief]:
-    """Of beliefs that come to the same gradient with the same mistakes, the cheapest."""
-    seen: dict[Any, Belief] = {}
-    for belief in beliefs:
-        key = tuple((e.place, e.mistake and e.mistake.slug, e.is_explained) for e in belief.wrong)
-        seen.setdefault(key, belief)
-    return list(seen.values())
-
-
-def gradient_place(name: str) -> str:
-    """linear_layers[1].W to linear_layers[1].dW; "input" stays."""
-    place, dot, letter = name.rpartition(".")
-    return f"{place}.d{letter}" if dot else name
