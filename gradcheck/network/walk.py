@@ -170,8 +170,7 @@ class Walk:
 
     def follow(self, segment: list[Element], belief: Belief, allowed: int) -> Iterator[Belief]:
         """All ways through a segment with so many new mistakes on the path."""
-        late = time.process_time() - self.deadline
-        if belief.cost > self.limit or (allowed and late > (0 if allowed > 1 else SECONDS)):
+        if belief.cost > self.limit or (allowed and self.is_late(allowed)):
             return
         if not segment:
             yield belief
@@ -187,6 +186,11 @@ class Walk:
                 used = passed.cost - belief.cost > NEW / 2
                 yield from self.follow(rest, passed, allowed - used)
 
+    def is_late(self, allowed: int) -> bool:
+        """Whether it is time to stop trying pairs of mistakes (2), or any (1, 0)."""
+        late = time.process_time() - self.deadline
+        return late > (0 if allowed > 1 else SECONDS)
+
     def passed(
         self, passage: Passage, rest: list[Element], belief: Belief, allowed: int
     ) -> Iterator[Belief]:
@@ -198,6 +202,8 @@ class Walk:
         if not (allowed or belief.wrong):
             return
         for one, value in self.tries(passage, right, belief, rest):
+            if self.is_late(allowed):
+                return
             is_new = belief.price(one) > NEW / 2
             if usable(value, right) and (allowed or not is_new):
                 yield belief.making(one, value)
@@ -265,7 +271,7 @@ class Walk:
             yield self.trusted(look, belief)
             return
         yield from self.spotted(look, belief, value)
-        if belief.cost + AGAIN > self.limit:
+        if belief.cost + AGAIN > self.limit or (belief.wrong and self.is_late(1)):
             return
         explained = False
         guesses = [*self.rough(look, value), *self.misplaced(look, belief),
