@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from gradcheck.check import check, check_gradient
     from gradcheck.module import check_module
     from gradcheck.network import check_network
+    from gradcheck.pair import pair
     from gradcheck.update import check_step, check_update
     from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Cause, Detail, Finding, Report
 
 __all__ = [
     "FAIL", "INCONCLUSIVE", "PASS", "Cause", "Detail", "Finding", "Report", "check",
     "check_gradient", "check_module", "check_network", "check_step", "check_update",
+    "pair",
 ]  # fmt: skip
 
 HOMES = {
@@ -32,6 +34,7 @@ HOMES = {
     "check_network": "network",
     "check_step": "update",
     "check_update": "update",
+    "pair": "pair",
 }
 """The module of each public name; "verdict" for the others."""
 

@@ -1,4 +1,4 @@
-"""python -m gradcheck: prove the toy, every operation, and whole networks."""
+"""python -m gradcheck: prove the toy, every operation, whole networks, and somebody's homework."""
 
 import argparse
 import gc
@@ -11,11 +11,19 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from gradcheck.course import ACTIVATION_CLASSES, TargetError
+from gradcheck.course import ACTIVATION_CLASSES, TargetError, opened
+from gradcheck.homework import BUDGET, run_homework
+from gradcheck.homeworktext import homework_json, homework_text
+from gradcheck.pair import check_pair, parse_shape
 from gradcheck.report import SCHEMA, suite_json, suite_text, toy_json, toy_text
 from gradcheck.suite import NETWORK_TARGET, check_networks, check_operations
 from gradcheck.toycheck import run_toy
 from gradcheck.verdict import FAIL, PASS
+
+CHECK = "check"
+"""The command that a target alone means."""
+
+TAKE_A_VALUE = ("--seed", "--budget", "--shape")
 
 ALL_PASS, SOMETHING_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -46,6 +54,27 @@ def parser() -> argparse.ArgumentParser:
         default=NETWORK_TARGET,
         metavar="MODULE:CLASS",
         help="an implementation with the course's interface (default %(default)s)",
+    )
+    check = commands.add_parser(
+        CHECK, help="a homework or a pair of functions: path/to/hw1.py:MLP, module:function"
+    )
+    add_common(check, default=argparse.SUPPRESS)
+    check.add_argument("target", metavar="TARGET", help="the word `check` may be left out")
+    check.add_argument("--quiet", action="store_true", help="only what does not pass")
+    check.add_argument(
+        "--budget",
+        type=seconds,
+        default=BUDGET,
+        metavar="S",
+        help="seconds for it all (%(default)s)",
+    )
+    check.add_argument(
+        "--shape",
+        type=parse_shape,
+        action="append",
+        default=[],
+        metavar="NAME=4,3",
+        help="of an argument of a function pair",
     )
     for name, text in (("ops", "every operation"), ("networks", "whole networks")):
         add_common(commands.add_parser(name, help=text), default=argparse.SUPPRESS)
@@ -78,6 +107,27 @@ def add_common(command: argparse.ArgumentParser, default: Any = None) -> None:
         metavar="S",
         help="seed of every random draw (0)",
     )
+
+
+def seconds(text: str) -> float:
+    """A positive number."""
+    value = float(text)
+    if not value > 0:
+        raise ValueError(text)
+    return value
+
+
+def with_command(arguments: Sequence[str]) -> list[str]:
+    """The arguments; a target that stands alone is one of the command `check`."""
+    for i, argument in enumerate(arguments):
+        is_value = i > 0 and arguments[i - 1] in TAKE_A_VALUE
+        if is_value or argument.startswith("-"):
+            continue
+        if ":" in argument or argument.endswith(".py") or os.path.isdir(argument):
+            # After options that stand before it, which the whole program has, or the command.
+            return [CHECK, *arguments[:i], *arguments[i:]]
+        return list(arguments)
+    return list(arguments)
 
 
 def seed(text: str) -> int:
@@ -129,7 +179,7 @@ class CompileNotice(logging.Handler):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    options = parser().parse_args(argv)
+    options = parser().parse_args(with_command(sys.argv[1:] if argv is None else argv))
     notice = CompileNotice()
     log = logging.getLogger("backproof")
     log.addHandler(notice)
@@ -154,6 +204,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(options: argparse.Namespace, notice: CompileNotice) -> int:
     command = options.command
+    if command == CHECK:
+        return run_target(options)
     if command == "catalogue":
         from gradcheck.catalogue.command import run as run_catalogue
 
@@ -201,6 +253,33 @@ def run(options: argparse.Namespace, notice: CompileNotice) -> int:
     else:
         print("all pass" if passed else "NOT all pass")
     return ALL_PASS if passed else SOMETHING_FAILED
+
+
+def run_target(options: argparse.Namespace) -> int:
+    """A class is a homework; anything else that can be called is half of a pair."""
+    if is_class(options.target):
+        result = run_homework(options.target, options.seed, options.budget)
+        print_json(homework_json(result)) if options.json else print(
+            homework_text(result, options.quiet)
+        )
+        return ALL_PASS if result.verdict == PASS else SOMETHING_FAILED
+    report = check_pair(opened(options.target), dict(options.shape), options.seed, options.budget)
+    print(report.to_json() if options.json else report)
+    return ALL_PASS if report else SOMETHING_FAILED
+
+
+def is_class(target: str) -> bool:
+    """Whether a target is that of a homework; what cannot be imported is told as one."""
+    try:
+        return isinstance(opened(target).value, type)
+    except TargetError as error:
+        if error.__cause__ is None:
+            raise
+        return True
+
+
+def print_json(document: dict[str, Any]) -> None:
+    print(json.dumps(document, indent=2, allow_nan=False))
 
 
 def end_at_once(*_: Any) -> None:

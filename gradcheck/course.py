@@ -6,7 +6,6 @@ knows whose it is. Beside the class, its module must offer the activations and t
 """
 
 import functools
-import importlib
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck import toy
+from gradcheck.source import Source, UnknownTargetError, open_source
 
 Array = np.ndarray
 
@@ -31,15 +31,17 @@ class TargetError(ValueError):
 
 
 def load(target: str) -> Any:
-    """The object that `module:attribute` names."""
-    module_name, colon, attribute = target.partition(":")
-    if not (module_name and colon and attribute) or module_name.startswith("."):
-        raise TargetError(f"target is {target!r}, expected module:attribute")
-    with theirs(target, f"importing {module_name!r}"):
-        module = importlib.import_module(module_name)
-    if not hasattr(module, attribute):
-        raise TargetError(f"target {target}: module {module_name!r} has no {attribute!r}")
-    return getattr(module, attribute)
+    """The object that `module:attribute`, or `path/to/file.py:attribute`, names."""
+    return opened(target).value
+
+
+def opened(target: str) -> Source:
+    """The target's source, or one clear error."""
+    with theirs(target, f"importing {target.rpartition(':')[0] or target!r}"):
+        try:
+            return open_source(target)
+        except UnknownTargetError as error:
+            raise TargetError(str(error)) from None
 
 
 @contextmanager
@@ -67,40 +69,56 @@ def theirs(target: str, stage: str) -> Iterator[None]:
         raise TargetError(f"target {target}: {stage} raised {name}: {error}{place}") from error
 
 
-def companion(target: str, name: str) -> Any:
-    """A class that stands beside the target in its module."""
-    return load(f"{target.partition(':')[0]}:{name}")
+def companion(source: Source, name: str) -> Any:
+    """A class that stands beside the target."""
+    found = source.find(name)
+    if found is None:
+        raise TargetError(f"target {source.name}: there is no {name!r} beside it")
+    return found
 
 
-def build_toy(target: str, activation: str = "relu", batchnorm: int = 0) -> Any:
-    """The toy network with its own weights, made by the target class."""
-    network_class = load(target)
+def network_class(source: Source) -> Any:
+    """The target's class, if it has the methods that a network needs."""
     for method in METHODS:
-        if not callable(getattr(network_class, method, None)):
-            raise TargetError(f"target {target}: has no method {method!r}")
-    activation_class = companion(target, ACTIVATION_CLASSES[activation])
+        if not callable(getattr(source.value, method, None)):
+            raise TargetError(f"target {source.name}: has no method {method!r}")
+    return source.value
+
+
+def build_toy(target: str | Source, activation: str = "relu", batchnorm: int = 0) -> Any:
+    """The toy network with its own weights, made by the target class."""
+    source = opened(target) if isinstance(target, str) else target
+    made = network_class(source)
+    activation_class = companion(source, ACTIVATION_CLASSES[activation])
     weights: Iterator[Array] = iter(toy.WEIGHTS)
-    net = network_class(
-        toy.INPUT_SIZE,
-        toy.OUTPUT_SIZE,
-        list(toy.HIDDENS),
-        [activation_class() for _ in toy.WEIGHTS],
-        lambda n_in, n_out: next(weights).copy(),
-        lambda n_out: np.zeros((1, n_out)),
-        companion(target, "SoftmaxCrossEntropy")(),
-        toy.LEARNING_RATE,
-        momentum=0.0,
-        num_bn_layers=batchnorm,
-    )
+    with source.at_home():
+        net = made(
+            toy.INPUT_SIZE,
+            toy.OUTPUT_SIZE,
+            list(toy.HIDDENS),
+            [activation_class() for _ in toy.WEIGHTS],
+            lambda n_in, n_out: next(weights).copy(),
+            lambda n_out: np.zeros((1, n_out)),
+            companion(source, "SoftmaxCrossEntropy")(),
+            toy.LEARNING_RATE,
+            momentum=0.0,
+            num_bn_layers=batchnorm,
+        )
+    require_layers(net, source, batchnorm)
+    return net
+
+
+def require_layers(net: Any, source: Source, batchnorm: int) -> None:
+    """A clear error for a network without the course's attributes."""
     for attribute in ("linear_layers", "activations"):
         if not hasattr(net, attribute):
-            raise TargetError(f"target {target}: its networks have no attribute {attribute!r}")
-    if len(getattr(net, "bn_layers", ())) != batchnorm:
+            raise TargetError(f"target {source.name}: its networks have no attribute {attribute!r}")
+    count = len(getattr(net, "bn_layers", None) or ())
+    if count != batchnorm:
         raise TargetError(
-            f"target {target}: asked for {batchnorm} batchnorm layers, its network has "
-            f"{len(getattr(net, 'bn_layers', ()))} in 'bn_layers'"
+            f"target {source.name}: asked for {batchnorm} batchnorm layers, its network has "
+            f"{count} in 'bn_layers'"
         )
-    return net
 
 
 def parameters(net: Any) -> Iterator[tuple[str, Any, str]]:
@@ -120,7 +138,7 @@ def forward_backward(net: Any, x: Array, labels: Array) -> dict[str, Array]:
     output = net.forward(x.copy())
     outputs = getattr(net, "layer_outputs", None)
     if outputs is None:
-        outputs = [activation.state for activation in net.activations]
+        outputs = [getattr(activation, "state", None) for activation in net.activations]
     returned = net.backward(labels.copy())
     found = {f"output of H{i}": value for i, value in enumerate(outputs[:-1], 1)}
     found["output"] = output
@@ -132,7 +150,7 @@ def forward_backward(net: Any, x: Array, labels: Array) -> dict[str, Array]:
     found["gradient wrt input"] = returned if isinstance(returned, np.ndarray) else received(0)
     for i, layer in enumerate(getattr(net, "bn_layers", ()), 1):
         found[f"dgamma{i}"], found[f"dbeta{i}"] = layer.dgamma, layer.dbeta
-    return {name: np.array(value, np.float64) for name, value in found.items()}
+    return {n: np.array(value, np.float64) for n, value in found.items() if value is not None}
 
 
 def record_input_gradients(layers: Sequence[Any]) -> Callable[[int], Any]:
@@ -154,9 +172,9 @@ def record_input_gradients(layers: Sequence[Any]) -> Callable[[int], Any]:
         layer.backward = listening
 
     for i, layer in enumerate(layers):
-        if not hasattr(layer, "dx"):
+        if not hasattr(layer, "dx") and callable(getattr(layer, "backward", None)):
             listen(i, layer)
-    return lambda i: heard[i] if i in heard else layers[i].dx
+    return lambda i: heard[i] if i in heard else getattr(layers[i], "dx", None)
 
 
 def told(error: BaseException) -> str:

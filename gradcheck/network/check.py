@@ -9,7 +9,14 @@ from gradcheck.arrays import generator, jitter, largest_difference
 from gradcheck.compare import Quantity
 from gradcheck.course import parameters, told
 from gradcheck.network.arrays import compare_array
-from gradcheck.network.drive import Places, gradients_of, parameter_values, preserved
+from gradcheck.network.drive import (
+    Places,
+    buffers_of,
+    gradients_of,
+    parameter_values,
+    preserved,
+    promoted,
+)
 from gradcheck.network.elsewhere import look_elsewhere
 from gradcheck.network.explain import explain
 from gradcheck.network.listen import Heard, listening
@@ -56,15 +63,18 @@ def check_network(
     reduction = reduction or getattr(net, "reduction", None)
     if twin is None and x.dtype == np.float32 and hasattr(net, "astype"):
         twin = net.astype(np.float64)
-    measured = net if twin is None else twin
     rng = generator(seed)
-    with preserved(net), preserved(measured), np.errstate(all="ignore"):
+    with preserved(net), np.errstate(all="ignore"):
         try:
             trial = listen_to(net, x, labels, rng)
         except Exception as error:
             finding = Finding("network", FAIL, note=told(error))
             return Report(title, seed, (finding,), 0, (finding.note,))
-        return judge(Setting(net, measured, trial, reduction, title, seed), rng)
+        if twin is None and trial.output.dtype == np.float32:
+            twin = promoted(net, x, trial.output)
+        measured = net if twin is None else twin
+        with preserved(measured):
+            return judge(Setting(net, measured, trial, reduction, title, seed), rng)
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,7 @@ class Trial:
     earlier : the gradients of another batch, run before.
     spreads : how far each gradient moves when everything moves by one unit in the last place.
     changed : parameters that backward changed.
+    buffers : other arrays that the layers kept then, by the name of the parameter.
     """
 
     x: Array
@@ -87,6 +98,7 @@ class Trial:
     heard: Heard
     spreads: dict[str, Array]
     changed: dict[str, Array]
+    buffers: dict[str, dict[str, Array]]
 
 
 @dataclass(frozen=True)
@@ -108,7 +120,7 @@ def listen_to(net: Any, x: Array, labels: Array, rng: np.random.Generator) -> Tr
     before = parameter_values(net)
     with listening(net) as heard:
         gradients = gradients_of(net, x, labels)
-    after = parameter_values(net)
+    after, buffers = parameter_values(net), buffers_of(net)
     changed = {n: a for n, a in after.items() if not np.array_equal(a, before[n], equal_nan=True)}
     put_back(net, before)
     again = gradients_of(net, x, labels)
@@ -117,7 +129,7 @@ def listen_to(net: Any, x: Array, labels: Array, rng: np.random.Generator) -> Tr
     # The gradients of a network that remembers move for other reasons than rounding.
     spreads = rounding_spreads(net, x, labels, gradients, rng) if is_steady else {}
     output = np.array(net.forward(x.copy()))
-    return Trial(x, labels, output, gradients, earlier, other, heard, spreads, changed)
+    return Trial(x, labels, output, gradients, earlier, other, heard, spreads, changed, buffers)
 
 
 def other_batch(x: Array, labels: Array) -> tuple[Array, Array]:
@@ -162,7 +174,9 @@ def judge(setting: Setting, rng: np.random.Generator) -> Report:
     replay = reproduce(net, trial.x, trial.output)
     weights = weights_of(loss.values(trial.output), setting.reduction, count)
     right = right_gradients(replay, loss, weights)
-    findings, notes, checked = [], [], 0
+    findings: list[Finding] = []
+    notes: list[str] = []
+    checked = 0
     for name, gradient in trial.gradients.items():
         at, value = places.varied(name)
         quantity = Quantity(
@@ -175,7 +189,8 @@ def judge(setting: Setting, rng: np.random.Generator) -> Report:
         checked += comparison.count
     if setting.reduction is None and mixed(findings, notes):
         notes.append("the others are of the mean: together, gradients of no single loss")
-    found, first = findings, []
+    found = findings
+    first: list[str] = []
     if replay is not None:
         if any(f.verdict == FAIL for f in findings):
             found, first = explain(setting, findings, replay, loss, weights, right)

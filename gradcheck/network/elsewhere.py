@@ -80,7 +80,7 @@ def wrong_there(
     output = np.array(net.forward(point.x.copy()))
     with listening(net) as heard:
         found = gradients_of(net, point.x, point.labels)
-    functions = [s.phi for s in base.steps if s.kind == "activation"]
+    functions = base.functions
     there = replay(net, point.x, functions, base.form)
     width = 100 * REPRODUCED.get(output.dtype, 1e-9) * abs(output).max()
     if not np.isfinite(there.output).all() or abs(there.output - output).max() > width:
@@ -103,7 +103,7 @@ def wrong_there(
     told_of, notes = explain(moved, failed, there, loss, scaled, right, (base,))
     passing = {n: Finding(n, PASS) for n in found}
     merged = passing | {f.name: f for f in told_of}
-    return list(merged.values()), [f"right at first, wrong {point.title}", *notes][::-1]
+    return list(merged.values()), [*notes[:1], f"right at first, wrong {point.title}", *notes[1:]]
 
 
 def move(net: Any, share: float, rng: np.random.Generator) -> None:

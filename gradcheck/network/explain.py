@@ -1,25 +1,23 @@
 """From a walk down the network to findings: the first wrong place, causes, consequences."""
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradcheck.course import parameters
 from gradcheck.diagnose.causes import cause
+from gradcheck.network.belief import Belief, Event
 from gradcheck.network.local import local_causes
 from gradcheck.network.losses import Loss
 from gradcheck.network.mistakes import Scene
 from gradcheck.network.replay import Replay, replay
-from gradcheck.network.walk import Belief, Event, Walk
+from gradcheck.network.walk import Walk
 from gradcheck.verdict import FAIL, Cause, Finding
 
 if TYPE_CHECKING:
     from gradcheck.network.check import Setting
 
 Array = np.ndarray
-
-BUFFERS = ("momentum_{}", "v_{}", "velocity_{}", "m_{}")
 
 
 def explain(
@@ -71,7 +69,7 @@ def scene_of(
     setting: "Setting", base: Replay, loss: Loss, weights: Array, earlier: tuple[Replay, ...]
 ) -> Scene:
     trial, net = setting.trial, setting.net
-    functions = [s.phi for s in base.steps if s.kind == "activation"]
+    functions = base.functions
     observed = {n: np.asarray(g) for n, g in trial.gradients.items() if g.dtype.kind in "fiub"}
     return Scene(
         base,
@@ -82,20 +80,10 @@ def scene_of(
         len(trial.x),
         loss.kind,
         float(weights[0]),
-        buffers_of(net),
+        trial.buffers,
         trial.changed,
         float(getattr(net, "lr", 0.0) or 0.0),
     )
-
-
-def buffers_of(net: Any) -> dict[str, dict[str, Array]]:
-    found: dict[str, dict[str, Array]] = {}
-    for name, layer, attribute in parameters(net):
-        for pattern in BUFFERS:
-            value = getattr(layer, pattern.format(attribute), None)
-            if isinstance(value, np.ndarray):
-                found.setdefault(name, {})[pattern.format(attribute)] = np.array(value, np.float64)
-    return found
 
 
 def told_findings(
@@ -146,16 +134,18 @@ def causes_of(
             found[event.name] = account
             told = [*pending, event] if event.is_wrong else pending
             for one in told:
-                account.causes += causes_at(one, event, scene, setting)
+                account.causes += causes_at(one, scene, setting)
                 account.places.append(one.place)
             pending = []
     return found
 
 
-def causes_at(event: Event, shown: Event, scene: Scene, setting: "Setting") -> list[Cause]:
+def causes_at(event: Event, scene: Scene, setting: "Setting") -> list[Cause]:
     if event.mistake is not None:
-        return [event.mistake.cause()]
-    local = () if event is not shown else local_causes(event, scene, setting)
+        own = [event.mistake.cause()]
+        is_pattern = event.mistake.slug == "entries-wrong"
+        return own + list(local_causes(event, scene, setting) if is_pattern else ())
+    local = local_causes(event, scene, setting)
     return list(local) or [cause("unrelated")]
 
 

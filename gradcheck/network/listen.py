@@ -41,14 +41,19 @@ class Heard:
         for method in methods:
             call = self.last(place, method)
             if call is not None and isinstance(call.returned, np.ndarray):
-                return np.asarray(call.returned, np.float64)
+                return floating(call.returned)
         return None
 
     def given(self, place: str, method: str = "backward") -> Array | None:
         call = self.last(place, method)
         if call is None or not isinstance(call.given, np.ndarray):
             return None
-        return np.asarray(call.given, np.float64)
+        return floating(call.given)
+
+
+def floating(array: Array) -> Array:
+    """In its own precision, which says how near it can be to what it should be."""
+    return array if array.dtype.kind == "f" else array.astype(np.float64)
 
 
 def layers_of(net: Any) -> Iterator[tuple[str, Any]]:

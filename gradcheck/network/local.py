@@ -10,9 +10,9 @@ import numpy as np
 
 from gradcheck.arrays import generator
 from gradcheck.diagnose import Evidence, diagnose
+from gradcheck.network.belief import Event
 from gradcheck.network.mistakes import Scene
-from gradcheck.network.replay import Step
-from gradcheck.network.walk import Event
+from gradcheck.network.replay import ActivationStep, LinearStep, Step
 from gradcheck.subject import Subject
 from gradcheck.verdict import Cause
 
@@ -21,24 +21,29 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 
-BUDGET = 1.0
+BUDGET = 0.3
+"""Seconds for the recognisers' experiments."""
+
+BAR = 1e-9
+"""Relative error of the replay's gradients, as the recognisers are told."""
 
 
-def local_causes(told: Event, scene: Scene, setting: "Setting") -> tuple[Cause, ...]:
+def local_causes(event: Event, scene: Scene, setting: "Setting") -> tuple[Cause, ...]:
     """What the recognisers say of the array, as that of its step alone."""
-    name = told.name
-    place, _, letter = name.rpartition(".")
+    place, _, part = event.place.rpartition(".")
     step = next((s for s in scene.replay.steps if s.place == place), None)
-    if step is None or told.delta is None:
+    if step is None or event.delta is None or event.observed is None:
         return ()
     names, inputs, forward = function_of(step)
-    right = [step.backward(told.delta), *(step.gradient(n, told.delta) for n in names[1:])]  # type: ignore[union-attr]
-    analytic: list[Any] = [None] * len(names)
+    letter = "x" if part in ("dx", "derivative") else part[1:]
+    if letter not in names or event.delta.shape != step.y.shape:
+        return ()
     position = names.index(letter)
-    observed = np.asarray(setting.trial.gradients[name], np.float64) / told.scale
-    analytic[position] = observed
-    numeric: list[Any] = list(right)
-    bars = [np.full(np.shape(r), 1e-9 * float(abs(r).max(initial=0))) for r in right]
+    right = [step.backward(event.delta), *parameter_gradients(step, names[1:], event.delta)]
+    analytic: list[Any] = [None] * len(names)
+    analytic[position] = np.asarray(event.observed, np.float64) / event.scale
+    if letter == "x":
+        analytic[position] = np.asarray(event.observed, np.float64)
 
     def backward(dy: Array, *given: Array) -> tuple[Any, ...]:
         return tuple(analytic)
@@ -47,11 +52,11 @@ def local_causes(told: Event, scene: Scene, setting: "Setting") -> tuple[Cause, 
         Subject(forward, backward, names, BUDGET),
         tuple(names),
         inputs,
-        [told.delta],
+        [event.delta],
         [step.y],
         analytic,
-        numeric,
-        bars,
+        list(right),
+        [np.full(np.shape(r), BAR * float(abs(r).max(initial=0))) for r in right],
         [i == position for i in range(len(names))],
         generator(setting.seed),
         is_fixed=True,
@@ -62,13 +67,21 @@ def local_causes(told: Event, scene: Scene, setting: "Setting") -> tuple[Cause, 
         return ()
 
 
+def parameter_gradients(step: Step, names: list[str], delta: Array) -> list[Array]:
+    if isinstance(step, ActivationStep):
+        return []
+    return [step.gradient(name, delta) for name in names]
+
+
 def function_of(step: Step) -> tuple[list[str], list[Array], Callable[..., Array]]:
     """The step as a function of its input and parameters."""
-    if step.kind == "linear":
-        return ["x", "W", "b"], [step.x, step.W, step.b], lambda x, W, b: x @ W + b  # type: ignore[union-attr]
-    eps = float((1 / step.rstd**2 - step.var).mean())  # type: ignore[union-attr]
+    if isinstance(step, ActivationStep):
+        return ["x"], [step.x], step.phi.value
+    if isinstance(step, LinearStep):
+        return ["x", "W", "b"], [step.x, step.W, step.b], lambda x, W, b: x @ W + b
+    eps = float((1 / step.rstd**2 - step.var).mean())
 
     def batchnorm(x: Array, gamma: Array, beta: Array) -> Array:
         return np.asarray(gamma * (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + eps) + beta)
 
-    return ["x", "gamma", "beta"], [step.x, step.gamma, step.beta], batchnorm  # type: ignore[union-attr]
+    return ["x", "gamma", "beta"], [step.x, step.gamma, step.beta], batchnorm

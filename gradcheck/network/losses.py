@@ -25,7 +25,7 @@ class Loss:
     """
 
     def __init__(self, net: Any, labels: Array):
-        self.criterion = getattr(net, "criterion", None)
+        self.criterion: Any = getattr(net, "criterion", None)
         self.labels = labels
         self.kind = kind_of(self.criterion)
 

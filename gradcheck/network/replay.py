@@ -150,6 +150,10 @@ class Replay:
     def output(self) -> Array:
         return self.steps[-1].y if self.steps else self.x
 
+    @property
+    def functions(self) -> list[Activation]:
+        return [step.phi for step in self.steps if isinstance(step, ActivationStep)]
+
     def gradients(self, delta: Array) -> dict[str, Array]:
         """Right gradients of every parameter and of the input, `delta` being the output's."""
         found: dict[str, Array] = {}

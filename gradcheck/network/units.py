@@ -17,8 +17,8 @@ def note_units(
     found, notes = [], []
     for finding in findings:
         gradient = gradients.get(finding.name)
-        is_weight = finding.name.endswith(".W") and gradient is not None and gradient.ndim == 2
-        if is_weight and finding.verdict == PASS:
+        is_weight = finding.name.endswith(".W") and finding.verdict == PASS
+        if is_weight and gradient is not None and gradient.ndim == 2:
             dead = (gradient == 0).all(axis=0)
             if dead.any():
                 told = f"{dead.sum()} of {dead.size} units are dead: zero for every sample"
@@ -27,8 +27,8 @@ def note_units(
                 finding = replace(finding, verdict=verdict, note=finding.note or told)
             elif is_uniform(gradient):
                 notes.append(
-                    f"{finding.name}: all columns of the gradient are the same, as after a constant "
-                    "initialisation: the units can never differ"
+                    f"{finding.name}: all columns of the gradient are the same, as after a "
+                    "constant initialisation: the units can never differ"
                 )
         found.append(finding)
     return found, notes

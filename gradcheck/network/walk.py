@@ -8,22 +8,35 @@ what merely follows from it does not count.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from gradcheck.network import mistakes
+from gradcheck.network.belief import (
+    AGAIN,
+    NEW,
+    ODD,
+    SLIGHT,
+    UNEXPLAINED,
+    Belief,
+    Event,
+    distinct,
+)
 from gradcheck.network.listen import Heard
-from gradcheck.network.mistakes import Guess, Mistake, Scene
+from gradcheck.network.mistakes import Guess, Scene
 from gradcheck.network.mistakes.scene import mistake
-from gradcheck.network.replay import (
-    ActivationStep,
-    BatchNormStep,
-    LinearStep,
-    Step,
-    letters,
+from gradcheck.network.replay import ActivationStep, BatchNormStep, LinearStep, Step, letters
+from gradcheck.network.route import (
+    Element,
+    Look,
+    Passage,
+    gradient_place,
+    proportion,
+    segments,
+    spread_of,
+    usable,
 )
 
 Array = np.ndarray
@@ -37,6 +50,12 @@ ROUGH = 3e-6
 ROUNDING = 64.0
 """Units in the last place, of the largest gradient of the network."""
 
+MOST = 0.6
+"""The share of entries that must be right for the others to count as exceptions."""
+
+THIN = 97
+"""In large arrays every so many'th entry is looked at first."""
+
 UNIT = float(np.finfo(np.float64).eps)
 
 TIE = 0.2
@@ -45,102 +64,9 @@ TIE = 0.2
 KEPT = 4
 """Beliefs that go on to the next step."""
 
-NEW, AGAIN, UNEXPLAINED = 1.0, 0.25, 2.6
-"""What a mistake costs, the same mistake made above, and what no mistake explains."""
-
-EARLY = 1e-3
-"""Of two places that explain as much, the one that backward comes to first."""
-
-SECONDS = 1.0
-"""After so long, no further pairs of mistakes are tried."""
-
-SLIGHT = 0.05
-"""Of two that explain as much, the one whose cause weighs more goes first."""
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something on the way down: a mistake, or an array and what is said of it.
-
-    Attributes
-    ----------
-    name : of the array; empty for a mistake on the path.
-    mistake : what explains the array, or is made on the path; None where all is right.
-    is_explained : False where the array is wrong, and no mistake explains it.
-    place : where it is.
-    scale : the convention that the array follows.
-    delta : the gradient that the array was to be made of.
-    """
-
-    name: str
-    place: str
-    mistake: Mistake | None = None
-    is_explained: bool = True
-    scale: float = 1.0
-    delta: Array | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def is_wrong(self) -> bool:
-        return self.mistake is not None or not self.is_explained
-
-
-@dataclass(frozen=True)
-class Belief:
-    """The gradient that their code has at some step, and what led to it.
-
-    `delta` is None where it is not known any more.
-    """
-
-    delta: Array | None
-    events: tuple[Event, ...] = ()
-    cost: float = 0.0
-    passages: int = 0
-
-    def passing(self, delta: Array) -> "Belief":
-        return replace(self, delta=delta, passages=self.passages + 1)
-
-    def making(self, one: Mistake, delta: Array) -> "Belief":
-        cost = self.cost + self.price(one) + EARLY * self.passages
-        event = Event("", one.place, one)
-        return replace(self.passing(delta), events=(*self.events, event), cost=cost)
-
-    def price(self, one: Mistake) -> float:
-        known = {e.mistake.kind for e in self.events if e.mistake is not None}
-        return (AGAIN if one.kind in known else NEW) - SLIGHT * one.weight
-
-    def telling(self, event: Event, cost: float = 0.0) -> "Belief":
-        event = replace(event, delta=self.delta)
-        return replace(self, events=(*self.events, event), cost=self.cost + cost)
-
-    @property
-    def wrong(self) -> tuple[Event, ...]:
-        return tuple(e for e in self.events if e.is_wrong)
-
-
-@dataclass(frozen=True)
-class Passage:
-    """The gradient passes a step, right or with a mistake."""
-
-    place: str
-    right: Callable[[Array], Array]
-    wrong: Callable[[Array], Iterator[Guess]]
-    step: Step | None = None
-
-
-@dataclass(frozen=True)
-class Look:
-    """An array that was observed, and what it should be for a given gradient."""
-
-    name: str
-    place: str
-    observed: Array
-    right: Callable[[Array], Array]
-    wrong: Callable[[Array, Array], Iterator[Guess]]
-    resets: bool = False
-    """It is the passing gradient itself, as a layer was heard to receive it."""
-
-
-Element = Passage | Look
+SECONDS = 0.5
+"""Of the processor's time: after so long, no further pairs of mistakes are tried; after twice
+as long, no further mistakes at all."""
 
 
 class Walk:
@@ -157,7 +83,7 @@ class Walk:
 
     def run(self) -> Belief:
         """The cheapest account of all that was observed."""
-        self.deadline = time.monotonic() + SECONDS
+        self.deadline = time.process_time() + SECONDS
         beliefs = [Belief(np.zeros_like(self.start))]
         for segment in segments(list(self.elements())):
             beliefs = self.through(segment, beliefs)
@@ -169,7 +95,8 @@ class Walk:
         start, place = self.start, "criterion.derivative"
         yield Passage(place, lambda _: start, lambda _: mistakes.loss_paths(self.scene))
         yield from self.hearing("criterion", place)
-        for step in reversed(self.scene.replay.steps):
+        steps = self.scene.replay.steps[::-1]
+        for step, following in zip(steps, (*steps[1:], None), strict=True):
             if not isinstance(step, ActivationStep):
                 yield from self.receiving(step, place)
                 yield from (self.look(step, letter) for letter in letters(step)
@@ -177,7 +104,9 @@ class Walk:
             passage = self.passage(step)
             place = passage.place
             yield passage
-            yield from self.hearing(step.place, place)
+            # What it returned and what the next one received may differ: a network that drops it.
+            if following is None or self.heard.given(following.place) is None:
+                yield from self.hearing(step.place, place)
         if "input" in self.scene.observed:
             yield self.seen("input", place, self.scene.observed["input"])
 
@@ -241,7 +170,7 @@ class Walk:
 
     def follow(self, segment: list[Element], belief: Belief, allowed: int) -> Iterator[Belief]:
         """All ways through a segment with so many new mistakes on the path."""
-        if belief.cost > self.limit or (allowed > 1 and time.monotonic() > self.deadline):
+        if belief.cost > self.limit or (allowed and self.is_late(allowed)):
             return
         if not segment:
             yield belief
@@ -257,6 +186,11 @@ class Walk:
                 used = passed.cost - belief.cost > NEW / 2
                 yield from self.follow(rest, passed, allowed - used)
 
+    def is_late(self, allowed: int) -> bool:
+        """Whether it is time to stop trying pairs of mistakes (2), or any (1, 0)."""
+        late = time.process_time() - self.deadline
+        return late > (0 if allowed > 1 else SECONDS)
+
     def passed(
         self, passage: Passage, rest: list[Element], belief: Belief, allowed: int
     ) -> Iterator[Belief]:
@@ -268,6 +202,8 @@ class Walk:
         if not (allowed or belief.wrong):
             return
         for one, value in self.tries(passage, right, belief, rest):
+            if self.is_late(allowed):
+                return
             is_new = belief.price(one) > NEW / 2
             if usable(value, right) and (allowed or not is_new):
                 yield belief.making(one, value)
@@ -318,8 +254,10 @@ class Walk:
         if factor is None:
             return
         for scale in self.scales:
-            yield Guess(mistake("scaled-by-constant", place, factor=factor / scale),
-                        right * (factor / scale))  # fmt: skip
+            ratio, n = factor / scale, self.scene.count
+            if min(abs(ratio / n - 1), abs(ratio * n - 1)) > 1e-6:  # the batch is tried by name
+                one = mistake("scaled-by-constant", place, factor=ratio)
+                yield Guess(one, right * ratio)
 
     def judged(self, look: Look, belief: Belief) -> Iterator[Belief]:
         """What an array says of a belief."""
@@ -332,22 +270,59 @@ class Walk:
         if look.resets:
             yield self.trusted(look, belief)
             return
+        yield from self.spotted(look, belief, value)
+        if belief.cost + AGAIN > self.limit or (belief.wrong and self.is_late(1)):
+            return
         explained = False
-        for one, guess in [*self.rough(look, value), *look.wrong(belief.delta, value),
-                           *self.odd_scale(look, value)]:  # fmt: skip
+        guesses = [*self.rough(look, value), *self.misplaced(look, belief),
+                   *look.wrong(belief.delta, value), *self.odd_scale(look, value)]  # fmt: skip
+        for one, guess in guesses:
             scale = self.fits(look, guess, ROUGH if one.slug == "reduced-precision" else 0.0)
             if scale is not None:
                 explained = True
                 event = Event(look.name, look.place, one, True, scale)
                 yield belief.telling(event, belief.price(one))
         if not explained:
-            yield belief.telling(Event(look.name, look.place, None, False), UNEXPLAINED)
+            event = Event(look.name, look.place, None, False, 1.0, None, look.observed)
+            yield belief.telling(event, UNEXPLAINED)
+
+    def spotted(self, look: Look, belief: Belief, value: Array) -> Iterator[Belief]:
+        """Most entries are right, and some are not."""
+        if look.observed.shape != value.shape or value.size < 4:
+            return
+        for scale in self.scales:
+            right = abs(look.observed - scale * value) <= self.slack(look, value, scale)
+            if right.mean() < MOST:
+                continue
+            wrong = np.argwhere(~right)
+            fields = {"count": len(wrong), "total": right.size, "where": spread_of(wrong)}
+            event = Event(look.name, look.place, mistake("entries-wrong", look.place, **fields),
+                          True, scale, None, look.observed)  # fmt: skip
+            yield belief.telling(event, NEW + ODD)
+            return
+
+    def slack(self, look: Look, value: Array, scale: float, rough: float = 0.0) -> float:
+        """How far an entry may be off."""
+        dtype = look.observed.dtype
+        exact = max(EXACT.get(dtype, EXACT[np.dtype(np.float64)]), rough)
+        unit = float(np.finfo(dtype).eps) if dtype in EXACT else UNIT
+        floor = ROUNDING * unit * self.largest  # what should be zero is not quite
+        return scale * (exact * float(np.max(abs(value), initial=0.0)) + floor)
+
+    def misplaced(self, look: Look, belief: Belief) -> list[Guess]:
+        """The array is made of the gradient above the last step."""
+        above, delta = belief.above, belief.delta
+        if above is None or delta is None or above.shape != delta.shape:
+            return []
+        detail = "that above the last step, before its derivative is applied"
+        return [Guess(mistake("wrong-delta", look.place, detail=detail), look.right(above))]
 
     def trusted(self, look: Look, belief: Belief) -> Belief:
         """A layer was heard to have another gradient than was believed: go on with that."""
-        told = belief.telling(Event(look.name, look.place, None, False), UNEXPLAINED)
         scale = self.scales[-1] if len(self.scales) > 1 else self.scales[0]
-        return replace(told, delta=look.observed / scale)
+        event = Event(look.name, look.place, None, False, scale, None, look.observed / scale)
+        told = replace(belief, delta=belief.above).telling(event, UNEXPLAINED)
+        return replace(told, delta=event.observed)
 
     def resumed(self, element: Element, belief: Belief) -> Belief:
         if isinstance(element, Look) and element.resets:
@@ -382,13 +357,14 @@ class Walk:
         observed = look.observed
         if observed.shape != value.shape:
             return None
-        exact = max(EXACT.get(observed.dtype, EXACT[np.dtype(np.float64)]), rough)
-        largest = float(np.max(abs(value), initial=0.0))
-        unit = float(np.finfo(observed.dtype).eps) if observed.dtype in EXACT else UNIT
-        floor = ROUNDING * unit * self.largest  # what should be zero is not quite
+        thin = slice(None, None, THIN) if observed.size > THIN * THIN else None
         for scale in self.scales:
-            off = abs(observed - scale * value)
-            if (off <= scale * (exact * largest + floor)).all():
+            slack = self.slack(look, value, scale, rough)
+            if thin is not None:
+                few = abs(observed.ravel()[thin] - scale * value.ravel()[thin])
+                if not (few <= slack).all():
+                    continue
+            if (abs(observed - scale * value) <= slack).all():
                 return scale
         return None
 
@@ -396,49 +372,3 @@ class Walk:
 def lost(belief: Belief, segment: list[Element]) -> bool:
     names = {e.name for e in segment if isinstance(e, Look)}
     return any(not e.is_explained for e in belief.events if e.name in names)
-
-
-def segments(elements: list[Element]) -> Iterator[list[Element]]:
-    """Cut after each group of looks: passages, then what is seen of them."""
-    current: list[Element] = []
-    for element in elements:
-        if isinstance(element, Passage) and current and isinstance(current[-1], Look):
-            yield current
-            current = []
-        current.append(element)
-    if any(isinstance(e, Look) for e in current):
-        yield current
-
-
-def usable(value: Array, right: Array) -> bool:
-    """Whether a wrong gradient is one: of the right shape, and really another."""
-    if value.shape != right.shape:
-        return False
-    return not np.allclose(value, right, rtol=1e-12, atol=0, equal_nan=True)
-
-
-def proportion(observed: Array, value: Array) -> float | None:
-    """c with observed = c·value, or None."""
-    if observed.shape != value.shape or observed.size < 2 or not np.isfinite(observed).all():
-        return None
-    norm = float((value * value).sum())
-    if not norm > 0:
-        return None
-    factor = float((observed * value).sum()) / norm
-    off = abs(observed - factor * value).max()
-    return factor if factor != 0 and off <= 1e-7 * abs(observed).max() else None
-
-
-def distinct(beliefs: Sequence[Belief]) -> list[Belief]:
-    """Of beliefs that come to the same gradient with the same mistakes, the cheapest."""
-    seen: dict[Any, Belief] = {}
-    for belief in beliefs:
-        key = tuple((e.place, e.mistake and e.mistake.slug, e.is_explained) for e in belief.wrong)
-        seen.setdefault(key, belief)
-    return list(seen.values())
-
-
-def gradient_place(name: str) -> str:
-    """linear_layers[1].W to linear_layers[1].dW; "input" stays."""
-    place, dot, letter = name.rpartition(".")
-    return f"{place}.d{letter}" if dot else name

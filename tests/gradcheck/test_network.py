@@ -9,6 +9,7 @@ from kernels import OPS
 from kernels.activation import ACTIVATIONS
 from mlp import MLP
 from tests.gradcheck import homework
+from tests.gradcheck.plants import PLANTS, RIGHT, planted
 
 
 def network(rng, **options):
@@ -137,3 +138,94 @@ def test_every_network_passes():
     reports = list(check_networks())
     assert len(reports) == 2 * (2 * len(ACTIVATIONS) + 2)
     assert all(reports), [str(report) for report in reports if not report]
+
+
+@pytest.mark.parametrize("name", PLANTS)
+def test_the_first_wrong_place_and_its_cause(name):
+    style, edits, options, places, slugs = PLANTS[name]
+    places = places if isinstance(places, tuple) else (places,)
+    slugs = slugs if isinstance(slugs, tuple) else (slugs,)
+    report = check_network(*planted(style, edits, **options))
+    assert report.verdict == "fail"
+    assert any(report.notes[0].startswith(f"first wrong: {p} ") for p in places), report.notes
+    assert report.causes[0].slug in slugs, report.causes
+
+
+@pytest.mark.parametrize("name", RIGHT)
+@pytest.mark.parametrize("draw", [1, 2, 3])
+def test_right_homeworks_pass(name, draw):
+    style, edits, options = RIGHT[name]
+    report = check_network(*planted(style, edits, **options, seed=draw))
+    assert report.verdict != "fail", str(report)
+    assert report, str(report)
+
+
+def test_what_follows_from_a_mistake_is_said_to():
+    """One mistake at the top: every array below is wrong, and one of them is told the cause."""
+    report = check_network(*planted(*PLANTS["one-hot forgotten"][:2]))
+    told = [f for f in report.findings if f.causes and f.causes[0].slug != "follows-from"]
+    assert [f.name for f in told] == ["linear_layers[3].b"]
+    others = [f for f in report.findings if f not in told]
+    assert all(f.note == "follows from criterion.derivative" for f in others)
+    assert all(f.where.startswith(f.name.replace(".", ".d").rsplit("]", 1)[0]) for f in others)
+
+
+def test_two_mistakes_are_both_told():
+    edits = PLANTS["dW transposed"][1] + PLANTS["tanh not squared"][1]
+    report = check_network(*planted("homework", edits))
+    assert report.notes[0].startswith("first wrong: activations[3].derivative")
+    assert any("linear_layers[2].dW" in note for note in report.notes)
+    assert {"transposed", "activation-derivative-formula"} <= {c.slug for c in report.causes}
+
+
+def test_a_criterion_of_another_name_is_asked_itself():
+    """A squared error by the name of Distance, whose forward gives one loss for each sample."""
+
+    class Distance:
+        def forward(self, x, y):
+            self.off = x - y
+            return 1.5 * (self.off**2).sum(axis=1)
+
+        def derivative(self):
+            return 3 * self.off
+
+    net, x, y = planted("homework", [], soft=True)
+    net.criterion = Distance()
+    assert check_network(net, x, y)
+    Distance.derivative = lambda self: 2 * self.off
+    report = check_network(net, x, y)
+    assert report.verdict == "fail"
+    assert report.notes[0].startswith("first wrong: criterion.derivative")
+    assert report.causes[0].slug == "scaled-by-constant"
+
+
+def test_dead_layers_are_no_pass():
+    net, x, y = planted("homework", [], "ReLU")
+    net.linear_layers[1].b[...] = -100
+    report = check_network(net, x, y)
+    assert report.verdict == "inconclusive"
+    assert any("linear_layers[1].W: 4 of 4 units are dead" in note for note in report.notes)
+
+
+def test_a_constant_initialisation_is_noted():
+    net, x, y = planted("homework", [])
+    for layer in net.linear_layers[:2]:
+        layer.W[...], layer.b[...] = 0.3, 0.1
+    net.linear_layers[2].W[...] = 0.2
+    report = check_network(net, x, y)
+    assert any("constant initialisation" in note for note in report.notes)
+
+
+def test_what_a_network_raises_is_a_finding():
+    net, x, y = planted("homework", [("return self.p - self.y", "return self.q - self.y")])
+    report = check_network(net, x, y)
+    assert report.verdict == "fail"
+    assert "AttributeError" in report.findings[0].note
+
+
+def test_layers_are_as_they_were():
+    """Whatever was listened to is no longer."""
+    net, x, y = planted("homework", [])
+    check_network(net, x, y)
+    for layer in (*net.linear_layers, *net.activations, net.criterion):
+        assert not {"forward", "backward", "derivative"} & set(vars(layer))

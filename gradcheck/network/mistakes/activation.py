@@ -1,6 +1,6 @@
 """Mistakes in the derivative of an activation."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -19,9 +19,15 @@ def activation_paths(step: ActivationStep, delta: Array, scene: Scene) -> Iterat
     for slug, fields, factor in factors(step):
         yield Guess(mistake(slug, place, **fields), delta * factor)
     yield Guess(mistake("cotangent-masked", place), delta * (delta > 0))
+    for unit in scene.units():
+        fields = {"taken": "φ of the gradient", "formula": step.phi.formula}
+        taken = mistake("activation-derivative-formula", place, **fields)
+        value = step.phi.value(delta * unit) / unit
+        yield Guess(taken, value)
+        yield Guess(taken, value * step.slope)
 
 
-def factors(step: ActivationStep) -> Iterator[tuple[str, dict[str, object], Array]]:
+def factors(step: ActivationStep) -> Iterator[tuple[str, Mapping[str, object], Array]]:
     """Wrong derivatives, from the likeliest on."""
     phi, z, y = step.phi, step.x, step.y
     with np.errstate(all="ignore"):
@@ -31,7 +37,8 @@ def factors(step: ActivationStep) -> Iterator[tuple[str, dict[str, object], Arra
             yield "activation-derivative-at-input", {"formula": phi.formula}, phi.usual(z)
             yield "activation-derivative-at-output", {}, phi.derivative(y, phi.value(y))
         for other in ACTIVATIONS.values():
-            if other.name not in (phi.name, "identity"):
+            is_same = phi.name == "sigmoid" and other.name == "softplus"  # its derivative is y
+            if other.name not in (phi.name, "identity") and not is_same:
                 fields = {"other": other.name, "name": phi.name}
                 yield "wrong-activation-derivative", fields, other.derivative(z, other.value(z))
                 if other.usual is not None and other.of == "y":
@@ -45,16 +52,39 @@ def factors(step: ActivationStep) -> Iterator[tuple[str, dict[str, object], Arra
 
 
 def formulas(z: Array, y: Array) -> Iterator[tuple[str, Array]]:
+    sample_on = np.broadcast_to((z > 0).any(axis=1, keepdims=True) * 1.0, z.shape)
+    root = np.sqrt(np.maximum(1 - y * y, 0))
     yield from (
-        ("y, the activation itself", y), ("1 − y", 1 - y), ("1 + y", 1 + y), ("1 + y²", 1 + y * y),
-        ("y²", y * y), ("1 − y²", 1 - y * y), ("y·(1 − y)", y * (1 - y)), ("z·(1 − z)", z * (1 - z)),
-        ("y·(1 + y)", y * (1 + y)), ("(1 − y)²", (1 - y) ** 2), ("y²·(1 − y)", y * y * (1 - y)),
-        ("y·(y − 1)", y * (y - 1)), ("y² − 1", y * y - 1), ("1 − z²", 1 - z * z), ("1/cosh z", 1 / np.cosh(z)),
-        ("(1 − y²)/2", (1 - y * y) / 2), ("1 − tanh(y)²", 1 - np.tanh(y) ** 2),
-        ("z < 0", (z < 0) * 1.0), ("z > 1", (z > 1) * 1.0), ("z > 0.5", (z > 0.5) * 1.0), ("sign(z)", np.sign(z)), ("z", z), ("2y", 2 * y),
-        ("y > mean(y)", (y > y.mean()) * 1.0), ("all of a sample: any z > 0", np.broadcast_to((z > 0).any(axis=1, keepdims=True) * 1.0, z.shape)),
-        ("1 − 2y", 1 - 2 * y), ("−2y", -2 * y), ("exp(−z)", np.exp(-z)), ("√(1 − y²)", np.sqrt(np.maximum(1 - y * y, 0))),
-    )  # fmt: skip
+        ("y, the activation itself", y),
+        ("1 − y", 1 - y),
+        ("1 + y", 1 + y),
+        ("1 + y²", 1 + y * y),
+        ("y²", y * y),
+        ("1 − y²", 1 - y * y),
+        ("y·(1 − y)", y * (1 - y)),
+        ("z·(1 − z)", z * (1 - z)),
+        ("y·(1 + y)", y * (1 + y)),
+        ("(1 − y)²", (1 - y) ** 2),
+        ("y²·(1 − y)", y * y * (1 - y)),
+        ("y·(y − 1)", y * (y - 1)),
+        ("y² − 1", y * y - 1),
+        ("1 − z²", 1 - z * z),
+        ("1/cosh z", 1 / np.cosh(z)),
+        ("(1 − y²)/2", (1 - y * y) / 2),
+        ("1 − tanh(y)²", 1 - np.tanh(y) ** 2),
+        ("z < 0", (z < 0) * 1.0),
+        ("z > 1", (z > 1) * 1.0),
+        ("z > 0.5", (z > 0.5) * 1.0),
+        ("sign(z)", np.sign(z)),
+        ("z", z),
+        ("2y", 2 * y),
+        ("y > mean(y)", (y > y.mean()) * 1.0),
+        ("all of a sample: any z > 0", sample_on),
+        ("1 − 2y", 1 - 2 * y),
+        ("−2y", -2 * y),
+        ("exp(−z)", np.exp(-z)),
+        ("√(1 − y²)", root),
+    )
 
 
 def of_others(step: ActivationStep, delta: Array, scene: Scene) -> Iterator[Guess]:

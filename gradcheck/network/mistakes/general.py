@@ -1,6 +1,7 @@
 """Mistakes that any step may have: signs and scales, what is left over, what stops."""
 
 from collections.abc import Iterator
+from itertools import product
 
 import numpy as np
 
@@ -80,15 +81,14 @@ def decay(step: Step, letter: str, right: Array, scene: Scene) -> Iterator[Guess
     observed = scene.observed.get(f"{step.place}.{letter}")
     if observed is None or observed.shape != right.shape or not np.isfinite(observed).all():
         return
-    for unit in scene.units():
+    decays = ((letter, weights), (f"sign({letter})", np.sign(weights)))
+    for unit, (told, values) in product(scene.units(), decays):
         rest = observed / unit - right
-        norm = float((weights * weights).sum())
+        norm = float((values * values).sum())
         if norm > 0:
-            rate = float((rest * weights).sum()) / norm
-            detail = (
-                f"added to the gradient: + {rate * unit:.6g}·{letter}, which is not in the loss"
-            )
-            found = right + rate * weights
+            rate = float((rest * values).sum()) / norm
+            detail = f"added to the gradient: + {rate * unit:.6g}·{told}, which is not in the loss"
+            found = right + rate * values
             yield Guess(
                 mistake("weight-decay-mismatch", f"{step.place}.d{letter}", detail=detail), found
             )

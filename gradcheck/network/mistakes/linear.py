@@ -9,6 +9,13 @@ from gradcheck.network.replay import LinearStep
 
 Array = np.ndarray
 
+SAMPLES = (
+    ("only the first sample is taken", slice(0, 1)),
+    ("only the last sample is taken", slice(-1, None)),
+    ("the last sample is left out", slice(None, -1)),
+    ("the first sample is left out", slice(1, None)),
+)
+
 
 def linear_paths(step: LinearStep, delta: Array, scene: Scene) -> Iterator[Guess]:
     """dx = δ·Wᵀ, done wrong."""
@@ -33,8 +40,9 @@ def linear_paths(step: LinearStep, delta: Array, scene: Scene) -> Iterator[Guess
         detail = "weights of an earlier forward, kept"
         yield Guess(mistake("stale-cache", place, detail=detail), delta @ early.W.T)
     detail = "+ b is added to the gradient"
-    if step.b.size == delta.shape[1]:
-        yield Guess(mistake("wrong-weights", place, detail=detail), (delta + step.b) @ W.T)
+    for unit in scene.units() if step.b.size == delta.shape[1] else ():
+        added = (delta + step.b / unit) @ W.T
+        yield Guess(mistake("wrong-weights", place, detail=detail), added)
 
 
 def changed_weights(step: LinearStep, delta: Array, scene: Scene) -> Iterator[Guess]:
@@ -65,6 +73,9 @@ def linear_arrays(step: LinearStep, letter: str, delta: Array, scene: Scene) -> 
             continue
         detail = "its input of the batch before"
         yield Guess(mistake("stale-cache", place, detail=detail), early.x.T @ delta)
+    for detail, few in SAMPLES:
+        one = mistake("samples-missing", place, detail=detail)
+        yield Guess(one, step.x[few].T @ delta[few])
     shape = step.x.shape
     inputs = [("the network's input", scene.replay.x)]
     for other in scene.replay.steps:
@@ -87,6 +98,9 @@ def bias_arrays(step: LinearStep, delta: Array) -> Iterator[Guess]:
     one = mistake("bias-not-summed", place, detail="only one sample is taken")
     for row in (delta[:1], delta[-1:]):
         yield Guess(one, row.reshape(shape))
+    for detail, few in SAMPLES[2:]:
+        rest = delta[few].sum(axis=0).reshape(shape)
+        yield Guess(mistake("samples-missing", place, detail=detail), rest)
     wrong = mistake("bias-wrong-axis", place)
     yield Guess(wrong, delta.sum(axis=1))
     yield Guess(wrong, delta.sum(axis=1, keepdims=True))

@@ -1,6 +1,6 @@
 """Mistakes in the derivative of the loss, softmax cross-entropy or the squared error."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -12,7 +12,10 @@ Array = np.ndarray
 
 PLACE = "criterion.derivative"
 
-CLIPS = (1e-1, 5e-2, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
+SMOOTHING = (0.05, 0.1, 0.15, 0.2, 0.3)
+TEMPERATURES = (0.1, 0.5, 2.0, 3.0, 4.0, 5.0, 10.0)
+
+CLIPS = (0.3, 0.25, 0.2, 0.15, 1e-1, 5e-2, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
 
 
 def loss_paths(scene: Scene) -> Iterator[Guess]:
@@ -29,7 +32,7 @@ def loss_paths(scene: Scene) -> Iterator[Guess]:
             yield Guess(mistake(slug, PLACE, **fields), value * scene.weight)
 
 
-Found = Iterator[tuple[str, dict[str, object], Array]]
+Found = Iterator[tuple[str, Mapping[str, object], Array]]
 
 
 def cross_entropy_mistakes(z: Array, y: Array) -> Found:
@@ -67,6 +70,14 @@ def other_losses(z: Array, y: Array, p: Array) -> Found:
     yield "loss-mismatch", {"taken": "exp(z) − y, not normalised"} | meant, np.exp(z) - y
     yield "loss-mismatch", {"taken": "(p − y)·p·(1 − p)"} | meant, (p - y) * p * (1 - p)
     yield "loss-mismatch", {"taken": "(p − y)·z"} | meant, (p - y) * z
+    yield "loss-mismatch", {"taken": "(p − y)·(1 − p)"} | meant, (p - y) * (1 - p)
+    yield "loss-mismatch", {"taken": "(p − y)·p"} | meant, (p - y) * p
+    yield "loss-mismatch", {"taken": "(p − y)²"} | meant, (p - y) ** 2
+    for share in SMOOTHING:
+        smooth = (1 - share) * y + share * y.sum(axis=1, keepdims=True) / y.shape[1]
+        yield "loss-mismatch", {"taken": f"for targets smoothed by {share:g}"} | meant, p - smooth
+    for t in TEMPERATURES:
+        yield "loss-mismatch", {"taken": f"softmax(z/{t:g}) − y"} | meant, softmax(z / t) - y
     yield "loss-mismatch", {"taken": "y·(p − 1), the right class only"} | meant, y * (p - 1)
     yield "loss-mismatch", {"taken": "−log p − y"} | meant, -np.log(p) - y
     yield "loss-mismatch", {"taken": "log p − y"} | meant, np.log(p) - y

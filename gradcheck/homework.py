@@ -1,0 +1,204 @@
+"""A whole homework: the toy's published numbers, then networks on random data, layer by layer.
+
+What the homework raises is part of the report, with its line; what it prints goes to stderr.
+"""
+
+import importlib
+import importlib.util
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gradcheck.budget import limited
+from gradcheck.course import (
+    ACTIVATION_CLASSES,
+    TargetError,
+    companion,
+    network_class,
+    opened,
+    require_layers,
+    told,
+)
+from gradcheck.diagnose.causes import cause
+from gradcheck.network import check_network
+from gradcheck.source import Source
+from gradcheck.toycheck import ToyResult, run_toy
+from gradcheck.verdict import FAIL, PASS, Finding, Report, worst
+
+Array = np.ndarray
+
+WIDTHS = (6, 5, 5, 4)
+"""Of the networks on random data. Two layers are square: a transposed weight shows there only
+by its numbers."""
+
+BATCH = 9
+"""Samples: no width, so that no axis can be taken for another."""
+
+BUDGET = 60.0
+"""Seconds for all of it, unless the caller says otherwise."""
+
+MOMENTUM = 0.9
+RATE = 0.05
+
+CASES = tuple((name, bn) for bn in (0, 2) for name in ACTIVATION_CLASSES)
+"""The activation, and how many layers have batchnorm; without the classes, there is no case."""
+
+TRIES = 20
+"""Draws of weights, until no unit is dead or always on."""
+
+
+@dataclass(frozen=True)
+class HomeworkResult:
+    """The toy, and a report of each network.
+
+    Attributes
+    ----------
+    toy : None where it could not be run; `problems` says why.
+    problems : a finding for whatever was raised outside the networks' checks.
+    """
+
+    target: str
+    seed: int
+    toy: ToyResult | None = None
+    reports: tuple[Report, ...] = ()
+    problems: tuple[Finding, ...] = field(default=())
+
+    @property
+    def verdict(self) -> str:
+        verdicts = [report.verdict for report in self.reports]
+        verdicts += [finding.verdict for finding in self.problems]
+        return worst(verdicts + ([self.toy.verdict] if self.toy is not None else []))
+
+
+def run_homework(target: str, seed: int = 0, budget: float | None = BUDGET) -> HomeworkResult:
+    """Check a homework with the course's interface.
+
+    Raises
+    ------
+    TargetError : where the target names nothing, or nothing that is a network.
+    """
+    deadline = None if budget is None else time.monotonic() + budget
+    with redirect_stdout(sys.stderr):
+        try:
+            with limited(budget):
+                source = opened(target)
+        except TargetError as error:
+            if error.__cause__ is None:
+                raise
+            return HomeworkResult(target, seed, problems=(raised("importing it", error.__cause__),))
+        network_class(source)
+        if all(source.find(name) is None for name in ACTIVATION_CLASSES.values()):
+            names = ", ".join(ACTIVATION_CLASSES.values())
+            raise TargetError(f"target {target}: there is none of {names} beside it")
+        toy, problems = the_toy(source, seed, left(deadline))
+        reports = tuple(networks(source, seed, deadline))
+    return HomeworkResult(target, seed, toy, reports, problems)
+
+
+def left(deadline: float | None) -> float | None:
+    return None if deadline is None else max(deadline - time.monotonic(), 0.01)
+
+
+def raised(call: str, error: BaseException) -> Finding:
+    message = told(error)
+    return Finding(call, FAIL, note=message, causes=(cause("raised", call=call, error=message),))
+
+
+def the_toy(
+    source: Source, seed: int, seconds: float | None
+) -> tuple[ToyResult | None, tuple[Finding, ...]]:
+    if source.find(ACTIVATION_CLASSES["relu"]) is None:
+        return None, ()
+    try:
+        with limited(seconds):
+            return run_toy(source, seed=seed), ()
+    except TargetError as error:
+        return None, (raised("the toy", error.__cause__ or error),)
+    except Exception as error:
+        return None, (raised("the toy", error),)
+
+
+def networks(source: Source, seed: int, deadline: float | None) -> Iterator[Report]:
+    """A report of each case, and one of the optimiser's step."""
+    for activation, batchnorm in CASES:
+        needed = [ACTIVATION_CLASSES[activation], *(["BatchNorm"] if batchnorm else [])]
+        if any(source.find(name) is None for name in needed):
+            continue
+        title = f"{activation}{' + batchnorm' if batchnorm else ''}"
+        try:
+            with limited(left(deadline)), source.at_home():
+                net, x, labels = random_network(source, activation, batchnorm, seed)
+                yield check_network(net, x, labels, seed, title=title)
+        except Exception as error:
+            yield Report(title, seed, (raised("making and running it", error),))
+    yield from steps(source, seed, deadline)
+
+
+def steps(source: Source, seed: int, deadline: float | None) -> Iterator[Report]:
+    """The update by momentum, where a network has step() and there is a check of it."""
+    name = "gradcheck.update"
+    if not callable(getattr(source.value, "step", None)) or not importlib.util.find_spec(name):
+        return
+    check_update = importlib.import_module(name).check_update
+    try:
+        with limited(left(deadline)), source.at_home():
+            known = [n for n, name in ACTIVATION_CLASSES.items() if source.find(name)]
+            net, _, _ = random_network(source, known[-1], 0, seed)
+            yield check_update(net, "momentum", seed, "step()", lr=RATE, momentum=MOMENTUM)
+    except Exception as error:
+        yield Report("step()", seed, (raised("step()", error),))
+
+
+def random_network(
+    source: Source, activation: str, batchnorm: int, seed: int
+) -> tuple[Any, Array, Array]:
+    """A network of theirs with random parameters, and a batch with one-hot targets."""
+    rng = np.random.default_rng([seed, len(activation), batchnorm])
+    weights, biases, x = draw(rng)
+    next_weights, next_biases = iter(weights), iter(biases)
+    first, *hiddens, last = WIDTHS
+    hidden = companion(source, ACTIVATION_CLASSES[activation])
+    final = source.find("Identity") or hidden
+    net = network_class(source)(
+        first,
+        last,
+        list(hiddens),
+        [*(hidden() for _ in hiddens), final()],
+        lambda n_in, n_out: next(next_weights).copy(),
+        lambda n_out: next(next_biases).copy(),
+        companion(source, "SoftmaxCrossEntropy")(),
+        RATE,
+        momentum=MOMENTUM,
+        num_bn_layers=batchnorm,
+    )
+    require_layers(net, source, batchnorm)
+    for layer in getattr(net, "bn_layers", None) or ():
+        shape = np.shape(layer.gamma)
+        layer.gamma = rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
+        layer.beta = 0.4 * rng.standard_normal(shape)
+    return net, x, np.eye(last)[rng.integers(0, last, BATCH)]
+
+
+def draw(rng: np.random.Generator) -> tuple[list[Array], list[Array], Array]:
+    """Weights, biases and inputs with which every unit is on for some samples, off for others."""
+    for _ in range(TRIES):
+        weights = [rng.standard_normal((a, b)) for a, b in zip(WIDTHS, WIDTHS[1:], strict=False)]
+        biases = [0.3 * rng.standard_normal((1, n)) for n in WIDTHS[1:]]
+        x = rng.standard_normal((BATCH, WIDTHS[0]))
+        value, is_mixed = x, True
+        for w, b in zip(weights, biases, strict=True):
+            z = value @ w + b
+            is_mixed &= bool(((z > 0).any(axis=0) & (z < 0).any(axis=0)).all())
+            value = np.maximum(z, 0)
+        if is_mixed:
+            break
+    return weights, biases, x
+
+
+def passed(result: HomeworkResult) -> bool:
+    return result.verdict == PASS

@@ -1,0 +1,92 @@
+"""A homework's report as text and as JSON: layer by layer, in backward order."""
+
+from typing import Any
+
+from gradcheck import toy
+from gradcheck.homework import HomeworkResult
+from gradcheck.report import SCHEMA, row_lines, toy_json
+from gradcheck.toycheck import ToyResult
+from gradcheck.verdict import FAIL, PASS, Finding, Report
+
+MARKS = {PASS: "=", FAIL: "!"}
+
+
+def homework_text(result: HomeworkResult, quiet: bool = False) -> str:
+    """What matches, the first place that does not, and what it looks like."""
+    lines = [f"{result.target}: {result.verdict}"]
+    if result.toy is not None:
+        lines += toy_lines(result.toy, quiet)
+    lines += [line for finding in result.problems for line in finding_lines(finding)]
+    for report in result.reports:
+        lines += report_lines(report, quiet)
+    return "\n".join(lines)
+
+
+def toy_lines(found: ToyResult, quiet: bool) -> list[str]:
+    """The published numbers: all of them where one is wrong, else how many there are."""
+    lines = [f"toy: {found.matched} of {found.expected} published numbers match: {found.verdict}"]
+    if quiet:
+        return lines
+    shown = [row for row in found.rows if row.case == found.rows[0].case]
+    lines += [line for row in shown for line in row_lines(row, "published")]
+    wrong = [r for r in found.rows if r.case != shown[0].case and not r.holds.all()]
+    for case in dict.fromkeys(row.case for row in wrong):
+        lines.append(f"  {case}, only what does not match:")
+        lines += [line for row in wrong if row.case == case for line in row_lines(row, "published")]
+    return [*lines, *([toy.BLIND] if found.verdict == PASS else [])]
+
+
+def report_lines(report: Report, quiet: bool) -> list[str]:
+    """One network, in the order in which backward comes to its arrays."""
+    lines = [f"{report.title}: {report.verdict}"]
+    if quiet and report.verdict == PASS:
+        return lines
+    conventions = [n for n in report.notes if n.endswith("the gradient of the sum over the batch")]
+    lines += [f"  {note}" for note in report.notes if note not in conventions]
+    if conventions:
+        lines.append(f"  {len(conventions)} gradients are of the sum over the batch: a convention")
+    for finding in backward_order(report.findings):
+        if not quiet or finding.verdict != PASS:
+            lines += finding_lines(finding)
+    return lines
+
+
+def backward_order(findings: tuple[Finding, ...]) -> list[Finding]:
+    """From the last layer up to the input."""
+
+    def key(finding: Finding) -> tuple[int, int]:
+        _, bracket, rest = finding.name.partition("[")
+        if not bracket:
+            return (1, 0)
+        letter = finding.name.rpartition(".")[2]
+        return (-2 * int(rest.partition("]")[0]), ("beta", "gamma", "b", "W").index(letter))
+
+    try:
+        return sorted(findings, key=lambda f: (key(f)[0] if "[" in f.name else 1, key(f)[1]))
+    except ValueError:  # other names than the course's
+        return list(findings)
+
+
+def finding_lines(finding: Finding) -> list[str]:
+    """One line for what passes; the numbers and the likeliest causes of what does not."""
+    mark = MARKS.get(finding.verdict, "?")
+    if finding.verdict == PASS:
+        return [f"  {mark} {finding.name}"]
+    known = finding.analytic == finding.analytic or finding.numeric == finding.numeric
+    numbers = f": {finding.analytic:.8g}, should be {finding.numeric:.8g}" if known else ""
+    note = f"  ({finding.note})" if finding.note else ""
+    lines = [f"  {mark} {finding.where or finding.name}{numbers}{note}"]
+    told = [c for c in finding.causes if c.slug != "follows-from"][:3]
+    return lines + [f"      {cause}" for cause in told]
+
+
+def homework_json(result: HomeworkResult) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "target": result.target,
+        "seed": result.seed,
+        "verdict": result.verdict,
+        "problems": [finding.to_dict() for finding in result.problems],
+        "toy": None if result.toy is None else toy_json(result.toy),
+        "networks": [report.to_dict() for report in result.reports],
+    }
