@@ -298,24 +298,6 @@ CAUSES: dict[str, Row] = {
     ),
     "raised": Row("{call} raised {error}", 0.95),
     "follows-from": Row("a consequence of what is wrong at {where}: look there first", 0.2),
-    "weight-decay-mismatch": Row(
-        "the decay of the weights is {detail}", 0.85
-    ),
-    "momentum-mismatch": Row("the momentum is not v ← μ·v − lr·g, w ← w + v: {detail}", 0.85),
-    "update-formula-mismatch": Row("the step is not w ← w − lr·g: {detail}", 0.8),
-    "bias-correction-missing": Row(
-        "Adam's correction for the start at zero is missing {detail}: m̂ = m/(1 − β₁ᵗ), "
-        "v̂ = v/(1 − β₂ᵗ)",
-        0.88,
-    ),
-    "not-zeroed": Row(
-        "gradients are not set to zero between steps, so that they add up: {detail}", 0.85
-    ),
-    "parameter-not-updated": Row("the step leaves {name} as it is", 0.9),
-    "learning-rate-in-velocity": Row("{detail}", 0.4, is_convention=True),
-    "epsilon-convention": Row("{detail}", 0.4, is_convention=True),
-    "norm-momentum": Row("{detail}", 0.4, is_convention=True),
-    "decay-convention": Row("{detail}", 0.4, is_convention=True),
     # ------------------------------------------------------------------ arithmetic
     "reduced-precision": Row(
         "right to about {digits} digits only: something in backward is computed in {dtype}", 0.7
