@@ -7,7 +7,7 @@ rounding by how the finer rungs scatter about the answer. The entry whose estima
 least is the answer, and that error, times a safety factor, is its bar.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -218,26 +218,48 @@ def extrapolate(line: Line, rungs: list[Rung], finer: list[Rung], argument: floa
     """The extrapolation to h = 0, with noise taken as large as the finer rungs show it to be."""
     noise = line.noise_floor()
     for _ in range(4):
-        value, error, scatter = richardson(rungs, finer, noise)
+        value, error, scatter, used = richardson(rungs, finer, noise, line.epsilon)
         needed = max(scatter, line.epsilon * argument * abs(value))
         if not needed > noise:
             break
         noise = needed
     is_flat = all(rung.is_flat for rung in rungs)
+    error = max(error, straddled(used, noise))
     return Estimate(value, SAFETY * error, is_flat=is_flat)
 
 
-def richardson(rungs: list[Rung], finer: list[Rung], noise: float) -> tuple[float, float, float]:
-    """The extrapolated slope, its estimated error, and the noise that finer rungs betray.
+def straddled(rungs: Sequence[Rung], noise: float) -> float:
+    """The gap between one-sided slopes that halving h does not close: steps that reach over a
+    kink beside the point tell nothing finer than that.
+    """
+    gaps = [rung.high - rung.low for rung in rungs]
+    return max(
+        (
+            gap
+            for (before, gap), rung in zip(pairwise(gaps), rungs[1:], strict=True)
+            if gap > 16 * noise / rung.h
+            and KINK_PERSISTENCE * before < gap < before / KINK_PERSISTENCE
+        ),
+        default=0.0,
+    )
+
+
+def richardson(
+    rungs: list[Rung], finer: list[Rung], noise: float, epsilon: float
+) -> tuple[float, float, float, list[Rung]]:
+    """The extrapolated slope, its estimated error, the noise that finer rungs betray, and the
+    rungs that it was extrapolated from.
 
     Neville's scheme in h²: T[k, j] = T[k, j-1] + (T[k, j-1] - T[k-1, j-1])/(4ʲ - 1), for
-    steps that halve. `noise` is the rounding error of one weighted function value.
+    steps that halve. `noise` is the rounding error of one weighted function value,
+    `epsilon` the relative one.
     """
     table: list[list[float]] = []
     rounding: list[list[float]] = []
     best, least, place = np.nan, np.inf, (0, 0)
     for k, rung in enumerate(rungs):
-        row, errors = [rung.slope], [noise / rung.h]
+        # x ± h is rounded, too, which matters where h is larger than x.
+        row, errors = [rung.slope], [noise / rung.h + epsilon * max(abs(rung.low), abs(rung.high))]
         for j in range(1, k + 1):
             factor = 4.0**j - 1
             row.append(row[j - 1] + (row[j - 1] - table[-1][j - 1]) / factor)
@@ -252,7 +274,7 @@ def richardson(rungs: list[Rung], finer: list[Rung], noise: float) -> tuple[floa
     below = [(table[i][j], rungs[i].h) for i in range(k + 1, len(rungs))]
     below += [(rung.slope, rung.h) for rung in finer]
     scatter = max((abs(slope - best) * h for slope, h in below), default=0.0)
-    return best, least, scatter
+    return best, least, scatter, rungs[k - j : k + 1]
 
 
 def read_kink(line: Line, rungs: list[Rung]) -> Estimate | None:

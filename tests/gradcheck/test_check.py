@@ -271,3 +271,43 @@ def test_a_report_reads_well(rng):
     assert report.to_dict()["findings"][0]["name"] == "angle"
     again = check(np.sin, lambda dy, x: (dy * np.sin(x),), [np.ones(3)], seed=4)
     assert str(again) == str(check(np.sin, lambda dy, x: (dy * np.sin(x),), [np.ones(3)], seed=4))
+
+
+@pytest.mark.parametrize("distance", [1e-6, 1e-9, 0.0, -1e-9])
+@pytest.mark.parametrize("at_kink", [0.0, 1.0])
+def test_beside_a_kink_nothing_is_called_wrong(distance, at_kink, seed):
+    """Whichever slope is taken at the kink itself."""
+
+    def hardtanh_backward(dy, x):
+        return (dy * np.where(abs(x) == 1, at_kink, abs(x) < 1),)
+
+    x = np.random.default_rng(seed).standard_normal((7, 5))
+    x[x > 0.7] = 1 + distance
+    report = check(lambda x: np.clip(x, -1, 1), hardtanh_backward, [x], ["x"], seed)
+    assert report.verdict != "fail", str(report)
+
+
+@pytest.mark.parametrize("size", [1e-12, 1e-6, 1e6])
+@pytest.mark.parametrize("name", ["sin", "square", "relu", "softmax"])
+def test_right_gradients_of_any_size_of_input_do_not_fail(name, size, seed):
+    forward, backward = CORRECT[name]
+    x = size * np.random.default_rng(seed).standard_normal((7, 5))
+    report = check(forward, backward, [x], ["x"], seed)
+    assert report.verdict != "fail", str(report)
+    if size < 1:
+        assert report, str(report)
+
+
+def test_a_batch_of_nothing_passes(rng):
+    arrays = [np.zeros((0, 5)), rng.standard_normal((5, 4)), np.ones(4)]
+    assert check(affine, affine_backward, arrays)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("mean", [0.0, -3.0, 1e4])
+@pytest.mark.parametrize("rows", [2, 3, 8])
+def test_a_right_batchnorm_never_fails(rows, mean, dtype, seed):
+    """With two rows dx is what rounding leaves of zero; at 1e4 float32 has three digits left."""
+    x = (mean + np.random.default_rng(seed).standard_normal((rows, 3))).astype(dtype)
+    report = check(batchnorm, batchnorm_backward, [x], ["x"], seed)
+    assert report.verdict != "fail", str(report)
