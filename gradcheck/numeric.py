@@ -33,6 +33,12 @@ SAFETY = 4.0
 """What an estimated error is multiplied by to make the bar. The estimates are maxima of
 observed disagreements, which now and then are small by chance."""
 
+CLOSES = 2
+"""Halvings of the gap in a row that show curvature."""
+
+SIGNIFICANT = 100.0
+"""Bars that a slope must measure, for finer steps to be believed against coarser ones."""
+
 KINK_PERSISTENCE = 0.75
 """Halving h halves the gap between one-sided slopes if it comes from curvature, and leaves it
 if it comes from a kink: more than this share must be left, and not much more than all."""
@@ -201,6 +207,10 @@ def most_certain(found: list[Estimate]) -> Estimate:
         return found[-1]
     smooth = [estimate for estimate in found if estimate.kink is None]
     best = min(smooth, key=lambda estimate: estimate.error_bar)
+    for finer in smooth[smooth.index(best) + 1 :]:
+        # Over steps far longer than a wave the slopes of what is bounded all look like zero.
+        if finer.contradicts(best) and abs(finer.value) > SIGNIFICANT * finer.error_bar:
+            best = finer
     rivals = tuple(other for other in smooth if other.contradicts(best))
     return replace(best, rivals=rivals)
 
@@ -230,18 +240,19 @@ def extrapolate(line: Line, rungs: list[Rung], finer: list[Rung], argument: floa
 
 def straddled(rungs: Sequence[Rung], noise: float) -> float:
     """The gap between one-sided slopes that halving h does not close: steps that reach over a
-    kink beside the point tell nothing finer than that.
+    kink beside the point tell nothing finer than that. 0 where finer steps do close it, by half
+    each, as curvature does.
     """
     gaps = [rung.high - rung.low for rung in rungs]
-    return max(
-        (
-            gap
-            for (before, gap), rung in zip(pairwise(gaps), rungs[1:], strict=True)
-            if gap > 16 * noise / rung.h
-            and KINK_PERSISTENCE * before < gap < before / KINK_PERSISTENCE
-        ),
-        default=0.0,
-    )
+    gap, halvings = 0.0, 0
+    for (before, now), rung in zip(pairwise(gaps), rungs[1:], strict=True):
+        if now <= 16 * noise / rung.h:
+            continue
+        if KINK_PERSISTENCE * before < now < before / KINK_PERSISTENCE:
+            gap, halvings = now, 0
+        elif before / 3 < now:
+            halvings += 1
+    return 0.0 if halvings >= CLOSES else gap
 
 
 def richardson(

@@ -303,11 +303,11 @@ def test_a_batch_of_nothing_passes(rng):
     assert check(affine, affine_backward, arrays)
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
 @pytest.mark.parametrize("mean", [0.0, -3.0, 1e4])
 @pytest.mark.parametrize("rows", [2, 3, 8])
-def test_a_right_batchnorm_never_fails(rows, mean, dtype, seed):
+def test_a_right_batchnorm_never_fails(rows, mean, kind, seed):
     """With two rows dx is what rounding leaves of zero; at 1e4 float32 has three digits left."""
-    x = (mean + np.random.default_rng(seed).standard_normal((rows, 3))).astype(dtype)
+    x = (mean + np.random.default_rng(seed).standard_normal((rows, 3))).astype(kind)
     report = check(batchnorm, batchnorm_backward, [x], ["x"], seed)
     assert report.verdict != "fail", str(report)

@@ -104,7 +104,8 @@ def test_what_does_not_move_adds_no_noise():
 
 def test_extrapolation_removes_even_powers():
     rungs = [Rung(h, 2 + h**2 - 3 * h**4 + h**6, 0, 0) for h in (0.5**k for k in range(6))]
-    value, error, scatter = richardson(rungs, [], noise=0.0)
+    value, error, scatter, used = richardson(rungs, [], noise=0.0, epsilon=0.0)
+    assert used == rungs[: len(used)]
     assert value == pytest.approx(2, abs=1e-14)
     assert error < 1e-10
     assert scatter < 1e-10
