@@ -1,0 +1,206 @@
+"""Which loss or softmax forward is, and of what: found by its values at two points."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from gradcheck.arrays import is_floating
+from gradcheck.diagnose.evidence import Evidence
+from gradcheck.diagnose.losses import LOSSES, MAPS, Loss, softmax
+from gradcheck.diagnose.replay import ROUNDING, Scene, scenes, unit, wide
+from gradcheck.diagnose.source import Source, sources
+
+Array = np.ndarray
+Targets = Callable[[Sequence[Any]], Array]
+
+FIT = {8: 1e-9, 4: 1e-4}
+"""By item size, relative: how well a loss must give what forward gives."""
+
+SEEN = 1e-7
+"""Relative accuracy of targets that only differences show."""
+
+LARGEST = 1_000_000
+"""Entries of an input: of larger ones no loss is looked for."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """forward = scale·(the loss of the source and the targets), summed or row by row."""
+
+    loss: Loss
+    source: Source
+    targets: Targets | None
+    """None for a map such as the softmax, where the cotangent takes their place."""
+    scale: float
+    is_inferred: bool = False
+
+    def at(self, scene: Scene, gradient: Callable[[Array, Array], Array], i: int) -> Array | None:
+        """The gradient of input i, given that of the plain sum with respect to z."""
+        z = self.source.value(scene.inputs)
+        if self.targets is None:
+            dz = self.scale * gradient(z, scene.cotangent)
+        else:
+            weights = scene.cotangent
+            if 0 < weights.ndim < z.ndim:
+                weights = weights[..., None]
+            dz = self.scale * weights * gradient(z, self.targets(scene.inputs))
+        return self.source.pull(i, np.asarray(dz), scene.inputs)
+
+    def noise(self, scene: Scene, i: int) -> float:
+        def sizes(z: Array, t: Array) -> Array:
+            bounded = np.minimum(abs(z), 1.0)
+            return np.asarray(abs(self.loss.gradient(z, t)) + abs(t) + bounded)
+
+        positive = [abs(a) if is_floating(a) else a for a in scene.inputs]
+        signed = replace(scene, cotangent=abs(scene.cotangent))
+        z = self.source.value(scene.inputs)
+        whole = self.at(signed, lambda _, t: sizes(z, t), i)
+        if self.source.w is not None and whole is not None:
+            dz = np.full(z.shape, abs(self.scale) * abs(scene.cotangent).max(initial=0))
+            whole = self.source.pull(i, dz, positive)
+        relative = max(ROUNDING * unit(scene.gradients, i), SEEN if self.is_inferred else 0.0)
+        return np.inf if whole is None else relative * float(np.linalg.norm(whole))
+
+
+def found_in(evidence: Evidence) -> Known | None:
+    """The loss that forward is; remembered."""
+    if "loss" not in evidence.memory:
+        is_one = len(evidence.outputs) == 1
+        is_small = all(not is_floating(a) or a.size <= LARGEST for a in evidence.inputs)
+        evidence.memory["loss"] = identify(evidence) if is_one and is_small else None
+    known: Known | None = evidence.memory["loss"]
+    return known
+
+
+def identify(evidence: Evidence) -> Known | None:
+    with np.errstate(all="ignore"):
+        for known in candidates(evidence):
+            if agrees(evidence, known):
+                return known
+    return None
+
+
+def candidates(evidence: Evidence) -> Iterator[Known]:
+    """Losses that give the outputs at the point of the check."""
+    output = wide(evidence.outputs[0])
+    for source in sources(evidence.inputs, output.shape):
+        z = source.value(evidence.inputs)
+        for form in MAPS if z.ndim else ():
+            yield from scaled(Known(form, source, None, 1.0), form.value(z, z), output)
+    for source in sources(evidence.inputs, None):
+        z = source.value(evidence.inputs)
+        if z.ndim == 0:
+            continue
+        for targets in target_choices(evidence.inputs, source, z):
+            for loss in LOSSES:
+                if loss.takes == "any" or (z.min() > 0 and z.max() < 1):
+                    value = loss.value(z, targets(evidence.inputs))
+                    yield from scaled(Known(loss, source, targets, 1.0), value, output)
+            yield from with_smoothing(evidence, source, targets, output)
+        yield from with_hidden_targets(evidence, source, z, output)
+
+
+def scaled(known: Known, value: Array, output: Array) -> Iterator[Known]:
+    """With the scale that makes the value the output, if there is one."""
+    value = reduced(value, output.shape)
+    size = float((value * value).sum())
+    if value.shape != output.shape or not 0 < size < np.inf:
+        return
+    scale = float((value * output).sum()) / size
+    if scale and abs(scale * value - output).max() <= tolerance(output):
+        yield replace(known, scale=scale)
+
+
+def tolerance(output: Array) -> float:
+    return FIT[8] * float(abs(output).max(initial=0)) + 1e-300
+
+
+def reduced(value: Array, shape: tuple[int, ...]) -> Array:
+    """Summed over all entries, or over the classes, as the output is."""
+    if shape == value.shape:
+        return value
+    if shape == ():
+        return np.asarray(value.sum())
+    return np.asarray(value.sum(axis=-1)) if value.ndim > len(shape) else value
+
+
+def target_choices(inputs: Sequence[Any], source: Source, z: Array) -> Iterator[Targets]:
+    """What may be the targets: an array like z, or a label for each row."""
+    for k, a in enumerate(inputs):
+        if k in source.inputs or not isinstance(a, np.ndarray) or a.dtype.kind not in "fiub":
+            continue
+        if a.size == z.size:
+            yield lambda given, k=k: wide(given[k]).reshape(z.shape)  # type: ignore[misc]
+            if np.isin(a, (0, 1)).all():  # as signs
+                yield lambda given, k=k: 2 * wide(given[k]).reshape(z.shape) - 1  # type: ignore[misc]
+            if np.isin(a, (-1, 1)).all():
+                yield lambda given, k=k: (wide(given[k]).reshape(z.shape) + 1) / 2  # type: ignore[misc]
+        is_label = a.size * z.shape[-1] == z.size and (a == np.floor(a)).all()
+        if is_label and a.size and a.min() >= 0 and a.max() < z.shape[-1]:
+            eye = np.eye(z.shape[-1])
+
+            def one_hot(given: Sequence[Any], k: int = k, eye: Array = eye) -> Array:
+                return np.asarray(eye[np.asarray(given[k]).astype(int)].reshape(z.shape))
+
+            yield one_hot
+
+
+def with_smoothing(
+    evidence: Evidence, source: Source, targets: Targets, output: Array
+) -> Iterator[Known]:
+    """Targets mixed with equal ones; by how much, the value says, which is linear in it."""
+    z = source.value(evidence.inputs)
+    sharp, classes = targets(evidence.inputs), z.shape[-1]
+    if len(scenes(evidence)) < 2 or classes < 2 or abs(sharp.sum(axis=-1) - 1).max() > 1e-6:
+        return
+    even = np.full(z.shape, 1 / classes)
+    low, high = (reduced(LOSSES[0].value(z, t), output.shape).sum() for t in (sharp, even))
+    for scale in (classes / z.size, 1.0, 1.0 / z.size):
+        mixed = float((output.sum() / scale - low) / (high - low)) if high != low else 0.0
+        if 1e-6 < mixed < 1:
+
+            def smoothed(given: Sequence[Any], mixed: float = mixed) -> Array:
+                return np.asarray((1 - mixed) * targets(given) + mixed / classes)
+
+            yield Known(LOSSES[0], source, smoothed, scale)
+
+
+def with_hidden_targets(
+    evidence: Evidence, source: Source, z: Array, output: Array
+) -> Iterator[Known]:
+    """Targets that forward keeps to itself: y = softmax(z) − dz, with dz from differences."""
+    i, rows = source.x, z.size // z.shape[-1]
+    if source.w is not None or not evidence.measured(i).all():
+        return
+    if output.shape not in ((), z.shape[:-1]):  # one number in all, or one a sample
+        return
+    weights = wide(evidence.cotangents[0])
+    weights = weights[..., None] if weights.ndim else weights
+    for scale in (1.0 / rows, 1.0, 1.0 / z.size):
+        y = softmax(z) - evidence.numeric[i] / (scale * weights)
+        if y.min() > -1e-5 and y.max() < 1 + 1e-5:
+            known = Known(LOSSES[0], source, lambda _, y=y: y, scale, True)  # type: ignore[misc]
+            value = reduced(LOSSES[0].value(z, y), output.shape)
+            if value.shape == output.shape and abs(scale * value - output).max() <= 1e-6 * (
+                1 + abs(output).max()
+            ):
+                yield known
+
+
+def agrees(evidence: Evidence, known: Known) -> bool:
+    """Whether the loss gives the outputs at another point, too."""
+    taken = scenes(evidence)
+    if len(taken) < 2:
+        return True
+    inputs = taken[1].inputs
+    outputs = evidence.outputs_at(inputs)
+    if outputs is None:
+        return True
+    z = known.source.value(inputs)
+    targets = z if known.targets is None else known.targets(inputs)
+    value = known.scale * reduced(known.loss.value(z, targets), outputs[0].shape)
+    exact = 1e-6 if known.is_inferred else FIT[8]
+    size = float(abs(outputs[0]).max(initial=0)) + (1.0 if known.is_inferred else 1e-300)
+    return bool(value.shape == outputs[0].shape and abs(value - outputs[0]).max() <= exact * size)
