@@ -117,10 +117,15 @@ CAUSES: dict[str, Row] = {
         0.85,
     ),
     "cotangent-clipped": Row(
-        "large entries of dy are clipped (at about {limit:.3g}): a backward is linear in dy", 0.85
+        "large {what} are {how} (at about {limit:.3g}): a backward is linear in dy", 0.85
     ),
     "cotangent-ignored": Row(
         "the gradient does not depend on dy: multiply by the gradient that comes from above", 0.85
+    ),
+    "term-without-cotangent": Row(
+        "a term that does not depend on dy is added ({detail}): everything in a backward is "
+        "multiplied by dy, and for dy = 0 there is nothing left",
+        0.8,
     ),
     "cotangent-nonlinear": Row("the gradient is not linear in dy: {detail}", 0.5),
     # ------------------------------------------------------------------ sums over the batch
