@@ -68,9 +68,7 @@ def recognise(subject: Subject, point: relations.Point, i: int, factors: list[fl
     return cause("cotangent-nonlinear", UNKNOWN, detail=NOTES[factors[0]])
 
 
-def times(
-    subject: Subject, point: relations.Point, i: int, of: Callable[[Array], Array]
-) -> At:
+def times(subject: Subject, point: relations.Point, i: int, of: Callable[[Array], Array]) -> At:
     """c to gradient i for c·dy, or for what `of` makes of dy; None where there is none."""
 
     def at(factor: float) -> Array | None:
@@ -131,7 +129,7 @@ def masked(at: At, at_absolute: At) -> Cause | None:
     plus, minus = found[:2]
     if equal(plus, -minus):
         return None
-    if any(signs) and not all(g.any() for g in signs):
+    if sum(bool(g.any()) for g in signs) == 1:
         return cause("cotangent-masked")
     is_apart = not (plus * minus).any() and (plus.any() or minus.any())
     if is_apart and (one_sign(plus) and one_sign(minus)):

@@ -21,6 +21,9 @@ FIT = {8: 1e-9, 4: 1e-4}
 SEEN = 1e-7
 """Relative accuracy of targets that only differences show."""
 
+FEW = 300
+"""Entries of which each may be moved far away, to see the target that belongs to it."""
+
 LARGEST = 1_000_000
 """Entries of an input: of larger ones no loss is looked for."""
 
@@ -170,23 +173,84 @@ def with_smoothing(
 def with_hidden_targets(
     evidence: Evidence, source: Source, z: Array, output: Array
 ) -> Iterator[Known]:
-    """Targets that forward keeps to itself: y = softmax(z) − dz, with dz from differences."""
-    i, rows = source.x, z.size // z.shape[-1]
-    if source.w is not None or not evidence.measured(i).all():
+    """Targets that forward keeps to itself: found from differences, loss by loss."""
+    if source.w is not None or not evidence.measured(source.x).all():
         return
-    if output.shape not in ((), z.shape[:-1]):  # one number in all, or one a sample
+    if output.shape not in ((), z.shape[:-1], z.shape):  # one number, or one a row or an entry
         return
     weights = wide(evidence.cotangents[0])
-    weights = weights[..., None] if weights.ndim else weights
-    for scale in (1.0 / rows, 1.0, 1.0 / z.size):
-        y = softmax(z) - evidence.numeric[i] / (scale * weights)
-        if y.min() > -1e-5 and y.max() < 1 + 1e-5:
-            known = Known(LOSSES[0], source, lambda _, y=y: y, scale, True)  # type: ignore[misc]
-            value = reduced(LOSSES[0].value(z, y), output.shape)
-            if value.shape == output.shape and abs(scale * value - output).max() <= 1e-6 * (
-                1 + abs(output).max()
-            ):
-                yield known
+    weights = weights[..., None] if 0 < weights.ndim < z.ndim else weights
+    rows = z.size // z.shape[-1]
+    found = np.asarray(evidence.numeric[source.x], np.float64) / weights
+    for scale in dict.fromkeys((1.0 / rows, 1.0, 1.0 / z.size, 0.5, 0.5 / rows)):
+        for loss in LOSSES:
+            if loss.takes == "any" or (z.min() > 0 and z.max() < 1):
+                yield from hiding(loss, source, z, output, found / scale, scale)
+    yield from with_far_targets(evidence, source, z, output)
+
+
+def hiding(
+    loss: Loss, source: Source, z: Array, output: Array, dz: Array, scale: float
+) -> Iterator[Known]:
+    """The loss with the targets for which its gradient is dz, if that is linear in them."""
+    at_zero = loss.gradient(z, np.zeros(z.shape))
+    slope = loss.gradient(z, np.ones(z.shape)) - at_zero
+    if not np.isfinite(slope).all() or not slope.all():
+        return
+    y = (dz - at_zero) / slope
+    if loss.name in NEEDS_PROBABILITIES and not (y.min() > -1e-5 and y.max() < 1 + 1e-5):
+        return
+    yield from hidden(loss, source, y, z, output, scale)
+
+
+def hidden(
+    loss: Loss, source: Source, y: Array, z: Array, output: Array, scale: float
+) -> Iterator[Known]:
+    value = reduced(loss.value(z, y), output.shape)
+    if value.shape != output.shape or not np.isfinite(value).all():
+        return
+    if abs(scale * value - output).max() <= 1e-6 * (1 + abs(output).max()):
+        yield Known(loss, source, lambda _: y, scale, True)
+
+
+NEEDS_PROBABILITIES = (LOSSES[0].name,)
+"""Else any gradient would be one of this loss, for some targets."""
+
+
+def with_far_targets(
+    evidence: Evidence, source: Source, z: Array, output: Array
+) -> Iterator[Known]:
+    """Targets of a softmax that sum to anything: where zₖ is far below, ∂L/∂zₖ is −yₖ."""
+    if output.shape != () or z.ndim != 2 or not 1 < z.size <= FEW:
+        return
+    far = np.zeros(z.shape)
+    for index in np.ndindex(*z.shape):
+        ends = []
+        for low in (-50.0, -52.0):
+            moved = z.copy()
+            moved[index] = low
+            inputs = [moved if k == source.x else a for k, a in enumerate(evidence.inputs)]
+            outputs = evidence.outputs_at(inputs)
+            if outputs is None or not np.isfinite(outputs[0]).all():
+                return
+            ends.append(float(outputs[0]))
+        far[index] = (ends[1] - ends[0]) / 2
+    if not far.any():
+        return
+    rows = len(z)
+    for scale in (*scale_of_backward(evidence, source, far, z), 1.0 / rows, 1.0, 1.0 / z.size):
+        for loss in LOSSES[:2]:
+            yield from hidden(loss, source, far / scale, z, output, scale)
+
+
+def scale_of_backward(evidence: Evidence, source: Source, far: Array, z: Array) -> Iterator[float]:
+    """The s of s·(p − y), where backward gives that. Of −Σ s·y·log p, forward shows s·y alone."""
+    analytic = evidence.analytic[source.x]
+    if analytic is not None and analytic.shape == z.shape:
+        scales = (analytic + far) / softmax(z)
+        scale = float(np.median(scales))
+        if scale > 0 and abs(scales - scale).max() <= 1e-6 * scale:
+            yield scale
 
 
 def agrees(evidence: Evidence, known: Known) -> bool:
