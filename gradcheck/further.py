@@ -22,6 +22,9 @@ Array = np.ndarray
 DIRECTIONS = 2
 """At each further point, so many directions of each array."""
 
+CERTAIN, FIRST = 0.65, 0.9
+"""The score from which on a region is one of values, and the one that it then gets."""
+
 NEGLIGIBLE = {8: 1e-9, 4: 1e-5}
 """By item size: less than this share of the gradient at the first point is no mistake, but what
 rounding leaves where a function is saturated."""
@@ -109,10 +112,16 @@ def report_there(
         if name in there and there[name].verdict != FAIL:
             return
         finding = there.get(name, finding)
-        causes = tuple(c for c in finding.causes if c.slug != "unrelated")
+        causes = tuple(preferred(c) for c in finding.causes if c.slug != "unrelated")
         if "region-wrong" not in {c.slug for c in causes}:
             causes += (cause("region-wrong", 0.5, region=f"not here, but {title}"),)
         causes = tuple(sorted(causes, key=lambda found: -found.score))
     place = [k for k, f in enumerate(examination.findings) if f.name == name]
     note = f"right here, wrong {title}"
     examination.findings[place[0]] = replace(finding, note=note, causes=causes)
+
+
+def preferred(found: Cause) -> Cause:
+    """A region of x goes first: it says why the first point was right, too."""
+    is_certain = found.slug == "region-wrong" and found.score > CERTAIN
+    return replace(found, score=FIRST) if is_certain else found

@@ -371,7 +371,8 @@ def self_product(evidence: Evidence, i: int) -> Iterator[Cause]:
             weight = dy.T if "dyT" in text else dy
             candidate = weight @ x if text.endswith("x") else x @ weight
             match = agreement(evidence, i, candidate)
-            yield cause("path-missing", match, name=evidence.names[i])
+            how = "both factors of the product are made of it"
+            yield cause("path-missing", match, name=evidence.names[i], how=how)
 
 
 RECOGNISERS = (

@@ -93,8 +93,8 @@ CAUSES: dict[str, Row] = {
         "only {kept} is there, for u = {u}: (u·v)' = u'·v + u·v'", 0.84
     ),
     "path-missing": Row(
-        "{name} reaches y in two ways (such as x + f(x), or x·xᵀ), and the gradient of one of "
-        "them is missing: add both",
+        "{name} reaches y in two ways ({how}), and the gradient of one of them is missing: add "
+        "both",
         0.84,
     ),
     "region-wrong": Row("right only on part of the domain: wrong where {region}", 0.72),

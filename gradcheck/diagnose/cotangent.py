@@ -86,10 +86,9 @@ def times(subject: Subject, point: relations.Point, i: int, of: Callable[[Array]
 
 def all_of(at: At, factors: Sequence[float]) -> list[Array] | None:
     """The gradients at all factors, or None if one of them is missing."""
-    found = [at(factor) for factor in factors]
-    if any(g is None or g.shape != np.shape(found[0]) for g in found):
-        return None
-    return [g for g in found if g is not None]
+    found = [g for factor in factors if (g := at(factor)) is not None]
+    is_whole = len(found) == len(factors) and len({g.shape for g in found}) == 1
+    return found if is_whole else None
 
 
 def equal(a: Array, b: Array) -> bool:

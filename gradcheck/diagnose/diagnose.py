@@ -7,6 +7,7 @@ from gradcheck.diagnose import (
     affine,
     arrangement,
     batchnorm,
+    held,
     loss,
     pointwise,
     precision,
@@ -31,6 +32,7 @@ FAMILIES: tuple[ModuleType, ...] = (
     precision,
     batchnorm,
     loss,
+    held,
 )
 
 SHOWN = 5
