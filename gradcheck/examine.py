@@ -31,7 +31,7 @@ from gradcheck.diagnose import Evidence, diagnose
 from gradcheck.diagnose.causes import cause
 from gradcheck.diagnose.cotangent import nonlinear
 from gradcheck.further import look_elsewhere
-from gradcheck.invariants import structural_relations
+from gradcheck.invariants import overflow, structural_relations
 from gradcheck.locate import locate
 from gradcheck.pattern import pattern
 from gradcheck.points import elsewhere
@@ -108,12 +108,14 @@ class Examination:
         self.checked = 0
         self.undecided = [n for n, a in zip(subject.names, inputs, strict=True) if is_floating(a)]
 
-    def stop(self, reason: str, verdict: str = INCONCLUSIVE) -> None:
+    def stop(
+        self, reason: str, verdict: str = INCONCLUSIVE, causes: tuple[Cause, ...] = ()
+    ) -> None:
         """The rest cannot be decided: say why."""
         known = {finding.name for finding in self.findings}
         for name in self.undecided:
             if name not in known:
-                self.findings.append(Finding(name, verdict, note=reason))
+                self.findings.append(Finding(name, verdict, note=reason, causes=causes))
         if not self.undecided:
             self.findings.append(Finding("check", verdict, note=reason))
         self.notes.append(reason)
@@ -129,7 +131,7 @@ class Examination:
             self.notes.append("no floating input has a gradient: nothing to check")
             return
         if not all(np.isfinite(y).all() for y in outputs if y.dtype.kind == "f"):
-            self.stop("forward is not finite here")
+            self.stop("forward is not finite here", causes=overflow(subject, self.inputs))
             return
         if not self.repeats():
             return

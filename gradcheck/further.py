@@ -12,7 +12,7 @@ from gradcheck.points import further_points
 from gradcheck.relations import Point
 from gradcheck.rounding import spreads
 from gradcheck.subject import Raised, same
-from gradcheck.verdict import FAIL, PASS, Finding
+from gradcheck.verdict import FAIL, PASS, Cause, Finding
 
 if TYPE_CHECKING:
     from gradcheck.examine import Examination
@@ -22,6 +22,9 @@ Array = np.ndarray
 DIRECTIONS = 2
 """At each further point, so many directions of each array."""
 
+CERTAIN, FIRST = 0.65, 0.9
+"""The score from which on a region is one of values, and the one that it then gets."""
+
 NEGLIGIBLE = {8: 1e-9, 4: 1e-5}
 """By item size: less than this share of the gradient at the first point is no mistake, but what
 rounding leaves where a function is saturated."""
@@ -30,6 +33,7 @@ rounding leaves where a function is saturated."""
 def look_elsewhere(examination: "Examination") -> None:
     """Every gradient that passed, along directions at further points."""
     first = examination.point
+    steady: set[int] = set()
     for title, inputs in further_points(examination.inputs, first.outputs, examination.rng):
         try:
             outputs = examination.subject.outputs(inputs)
@@ -44,15 +48,22 @@ def look_elsewhere(examination: "Examination") -> None:
             cotangents = examination.draw_cotangents(outputs)
         try:
             gradients = examination.subject.gradients(cotangents, inputs)
-            compare_there(examination, title, Point(inputs, cotangents, outputs, gradients))
+            there = Point(inputs, cotangents, outputs, gradients)
+            steady |= compare_there(examination, title, there, steady)
         except Raised as raised:
             examination.notes.append(f"{title}: {raised}")
 
 
-def compare_there(examination: "Examination", title: str, point: Point) -> None:
-    """The gradients of one further point; the first that is wrong has all of it examined."""
-    settings, names = examination.settings, examination.subject.names
-    passing = {f.name for f in examination.findings if f.verdict == PASS}
+def compare_there(
+    examination: "Examination", title: str, point: Point, steady: set[int]
+) -> set[int]:
+    """The gradients of one further point; the first that is wrong has all of it examined.
+
+    Those are returned that are right here, and the same as at the first point: where they are
+    wrong later it is not for a cache.
+    """
+    settings, names, right = examination.settings, examination.subject.names, set()
+    open_still = {f.name for f in examination.findings if f.verdict != FAIL}
     rounding = spreads(examination.subject, point, examination.rng, settings.is_fixed)
     wide: list[Any] = [
         a.astype(w.dtype) if is_floating(a) else a
@@ -60,16 +71,21 @@ def compare_there(examination: "Examination", title: str, point: Point) -> None:
     ]
     for i in examination.places():
         gradient = point.gradients[i]
-        if names[i] not in passing or gradient is None or rounding[i] is None:
+        if names[i] not in open_still or gradient is None or rounding[i] is None:
             continue
         quantity = examination.quantity(i, wide, gradient, flat(point.cotangents), rounding[i])
         places = directions(gradient.astype(np.float64), examination.rng, DIRECTIONS)
         comparison = compare(quantity, examination.rng, places)
         examination.checked += comparison.count
+        is_same = same(gradient, examination.point.gradients[i])
+        if comparison.finding.verdict == PASS and is_same:
+            right.add(i)
         if comparison.finding.verdict == FAIL and not is_negligible(
             comparison.finding, examination.point.gradients[i]
         ):
-            report_there(examination, title, point, i, comparison.finding)
+            is_stale = is_same and i not in steady
+            report_there(examination, title, point, i, comparison.finding, is_stale)
+    return right
 
 
 def is_negligible(finding: Finding, first: Array) -> bool:
@@ -80,21 +96,32 @@ def is_negligible(finding: Finding, first: Array) -> bool:
 
 
 def report_there(
-    examination: "Examination", title: str, point: Point, i: int, finding: Finding
+    examination: "Examination", title: str, point: Point, i: int, finding: Finding, is_stale: bool
 ) -> None:
-    """The finding of that array, with the causes that an examination of the point gives."""
+    """The finding of that array, with the causes that an examination of the point gives.
+
+    That looks entry by entry, so it has the last word: a direction that crosses kinks of several
+    entries at once is no proof.
+    """
     name = examination.subject.names[i]
-    if same(point.gradients[i], examination.point.gradients[i]):
+    if is_stale:
         detail = "other inputs give the same gradient as the first"
-        causes: tuple[Any, ...] = (cause("stale-cache", detail=detail),)
+        causes: tuple[Cause, ...] = (cause("stale-cache", detail=detail),)
     else:
-        there = examination.at(point)
-        found = next((f for f in there if f.name == name and f.verdict == FAIL), None)
-        if found is None:
-            return  # entry by entry nothing is wrong: a kink that the direction crossed
-        region = cause("region-wrong", 0.5, region=f"not here, but {title}")
-        named = tuple(c for c in found.causes if c.slug != "unrelated")
-        finding, causes = found, (*named, region)
+        there = {f.name: f for f in examination.at(point)}
+        if name in there and there[name].verdict != FAIL:
+            return
+        finding = there.get(name, finding)
+        causes = tuple(preferred(c) for c in finding.causes if c.slug != "unrelated")
+        if "region-wrong" not in {c.slug for c in causes}:
+            causes += (cause("region-wrong", 0.5, region=f"not here, but {title}"),)
+        causes = tuple(sorted(causes, key=lambda found: -found.score))
     place = [k for k, f in enumerate(examination.findings) if f.name == name]
     note = f"right here, wrong {title}"
     examination.findings[place[0]] = replace(finding, note=note, causes=causes)
+
+
+def preferred(found: Cause) -> Cause:
+    """A region of x goes first: it says why the first point was right, too."""
+    is_certain = found.slug == "region-wrong" and found.score > CERTAIN
+    return replace(found, score=FIRST) if is_certain else found

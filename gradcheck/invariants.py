@@ -21,6 +21,7 @@ from gradcheck.diagnose.normalisation import Normalisation, Parts, identify, rep
 from gradcheck.diagnose.normalisation_formulas import EPSILONS, describe, right_formula
 from gradcheck.relations import Broken, Point
 from gradcheck.subject import Raised, Subject
+from gradcheck.verdict import Cause
 
 Array = np.ndarray
 
@@ -164,6 +165,22 @@ def measured(
     return off, bar
 
 
+# ---------------------------------------------------------------------- where exp overflows
+
+
+def overflow(subject: Subject, inputs: Sequence[Any]) -> tuple[Cause, ...]:
+    """Why forward is not finite: it is, if the maximum of each row of an input is subtracted."""
+    for k, a in enumerate(inputs):
+        if not is_floating(a) or a.ndim == 0 or not a.size or not np.isfinite(a).all():
+            continue
+        if a.max() <= np.log(np.finfo(a.dtype).max):
+            continue  # exp does not overflow
+        outputs = outputs_at(subject, replaced(inputs, {k: a - a.max(axis=-1, keepdims=True)}))
+        if outputs is not None and all(np.isfinite(y).all() for y in outputs):
+            return (cause("max-shift-missing"),)
+    return ()
+
+
 # ---------------------------------------------------------------------- where nothing can flow
 
 
@@ -185,7 +202,7 @@ def vanishing_relations(subject: Subject, point: Point) -> Iterator[Broken]:
             if scale and abs(found).max(initial=0) > 1e-3 * scale + point.rounding(i):
                 name, other = subject.names[i], subject.names[k]
                 note = f"with {other} = 0 forward does not see {name}, yet d{name} is not zero"
-                yield Broken(name, named(point, i, k, other), note)
+                yield Broken(name, named(subject, point, i, k), note)
 
 
 def unseen(subject: Subject, point: Point, inputs: list[Any], k: int) -> Iterator[int]:
@@ -206,13 +223,16 @@ def unseen(subject: Subject, point: Point, inputs: list[Any], k: int) -> Iterato
             yield i
 
 
-def named(point: Point, i: int, k: int, other: str) -> Any:
-    """γ of a normalisation, by its shape; else weights."""
-    if point.inputs[k].size < point.inputs[i].size and point.inputs[i].shape == (
-        point.outputs[0].shape
-    ):
+def named(subject: Subject, point: Point, i: int, k: int) -> Cause:
+    """γ of a normalisation, a factor of the same shape or smaller; else weights."""
+    other, x = point.inputs[k], point.inputs[i]
+    found = identify(lambda given: outputs_at(subject, given), point.inputs, point.outputs[0])
+    if found is not None and found.gamma == k:
         return cause("batchnorm-gamma-missing", 0.9)
-    return cause("wrong-weights", 0.6, detail=f"{other} is not a factor of it")
+    if other.size <= x.size and x.shape == point.outputs[0].shape:
+        factor = subject.names[k]
+        return cause("chain-rule-factor-missing", 0.9, factor=factor, what="is missing")
+    return cause("wrong-weights", 0.6, detail=f"{subject.names[k]} is not a factor of it")
 
 
 # ---------------------------------------------------------------------- rows of logits

@@ -230,21 +230,31 @@ def gradient_of_evaluation(session: Session) -> Iterator[Broken]:
     Where the mode is an argument of forward, and of it alone, backward is meant for training:
     that is worth a note and no more.
     """
-    trial, mode = session.trial, session.trial.layer.mode
-    try:
-        _, found = trial.alone(session.x, session.dy)
-    except Exception:
-        session.notes.append("there is no backward after a forward in evaluation")
+    mode = session.trial.layer.mode
+    if is_gradient_right(session) is not False:
         return
-    if found[0] is None or found[0].shape != session.x.shape:
-        return
-    direction = session.rng.standard_normal(session.x.shape)
-    inputs = [session.x, *trial.values]
-    if trial.agrees(inputs, session.dy, 0, found[0], direction):
-        return
+    mode.training = True
+    is_right_in_training = is_gradient_right(session)
+    mode.training = False
+    if is_right_in_training is False:
+        return  # whatever is wrong, it is not the mode
     note = "after a forward in evaluation, backward gives no gradient of it"
     if mode.argument and not mode.attribute and not mode.has_methods:
         session.notes.append(note)
     else:
         found_cause = cause("batchnorm-mode-confused", used="training", mode="evaluation")
         yield Broken("x", found_cause, note)
+
+
+def is_gradient_right(session: Session) -> bool | None:
+    """Whether dx is right in the present mode; None where there is none."""
+    trial = session.trial
+    try:
+        _, found = trial.alone(session.x, session.dy)
+    except Exception:
+        session.notes.append("there is no backward after a forward in evaluation")
+        return None
+    if found[0] is None or found[0].shape != session.x.shape:
+        return None
+    direction = session.rng.standard_normal(session.x.shape)
+    return trial.agrees([session.x, *trial.values], session.dy, 0, found[0], direction)

@@ -83,7 +83,8 @@ def compared(
     note = f"right for a batch of {before}, wrong {where}"
     tail = missing_rows(session, inputs, dy, gradient) if i == 0 else 0
     if tail:
-        found = cause("tail-not-computed", count=tail, axis=0, block=f"more than {tail}")
+        detail = "a loop in blocks without its tail, or one that ends too early"
+        found = cause("tail-not-computed", count=tail, axis="along axis 0", detail=detail)
     else:
         found = cause("batch-size-fixed", n=before, detail=f"wrong {where}")
     yield Broken(name, found, note)

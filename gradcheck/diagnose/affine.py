@@ -35,6 +35,9 @@ MOVED = 64
 
 UNUSED = "count as zero"
 
+ROWS = 64
+"""Of outputs with more rows it is not asked whether φ' was taken at them."""
+
 PROBES = 2
 """Directions of w along which the slope of φ is measured."""
 
@@ -148,20 +151,29 @@ def gradients_of(evidence: Evidence, found: Affine, i: int, dz: Array) -> Iterat
 
 
 def slope_at_output(evidence: Evidence, found: Affine) -> Array | None:
-    """φ'(y): z is moved to y by solving for w, or for a bias of the shape of y."""
+    """φ'(y), row by row of y: x = 1 in its first column alone and w = y in its first row alone
+    move z to y.
+    """
     x, w, y = evidence.inputs[found.x], evidence.inputs[found.w], evidence.outputs[0]
-    if x.shape[0] > x.shape[1] or not np.isfinite(y).all():
+    if len(y) > ROWS or not np.isfinite(y).all():
         return None
     biases = [
         k for k, a in enumerate(evidence.inputs)
         if k not in (found.x, found.w) and is_floating(a) and a.size == y.shape[1]
     ]  # fmt: skip
     bias = evidence.inputs[biases[0]].ravel() if biases else 0.0
-    solved = np.linalg.lstsq(x, y - bias, rcond=None)[0]
-    inputs = [solved.astype(w.dtype) if k == found.w else a for k, a in enumerate(evidence.inputs)]
-    direction = np.linalg.lstsq(x, np.ones(y.shape), rcond=None)[0]
-    slopes = evidence.slope(found.w, direction, inputs)
-    return None if slopes is None else slopes[0]
+    ones, direction = np.zeros(x.shape, x.dtype), np.zeros(w.shape)
+    ones[:, 0] = direction[0] = 1.0
+    rows = []
+    for k, row in enumerate(y):
+        moved = np.zeros(w.shape, w.dtype)
+        moved[0] = row - bias
+        inputs = [{found.x: ones, found.w: moved}.get(j, a) for j, a in enumerate(evidence.inputs)]
+        slopes = evidence.slope(found.w, direction, inputs)
+        if slopes is None:
+            return None
+        rows.append(slopes[0][k])
+    return np.array(rows)
 
 
 def wrong_weights(evidence: Evidence, i: int) -> Iterator[Cause]:
@@ -359,7 +371,8 @@ def self_product(evidence: Evidence, i: int) -> Iterator[Cause]:
             weight = dy.T if "dyT" in text else dy
             candidate = weight @ x if text.endswith("x") else x @ weight
             match = agreement(evidence, i, candidate)
-            yield cause("path-missing", match, name=evidence.names[i])
+            how = "both factors of the product are made of it"
+            yield cause("path-missing", match, name=evidence.names[i], how=how)
 
 
 RECOGNISERS = (

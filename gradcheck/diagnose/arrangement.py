@@ -8,7 +8,14 @@ import numpy as np
 from gradcheck.arrays import flat
 from gradcheck.diagnose.causes import cause
 from gradcheck.diagnose.evidence import Evidence
-from gradcheck.diagnose.experiments import agreement, analytic_of, certainty, close, jacobian
+from gradcheck.diagnose.experiments import (
+    agreement,
+    analytic_of,
+    batch_sizes,
+    certainty,
+    close,
+    jacobian,
+)
 from gradcheck.verdict import Cause
 
 Array = np.ndarray
@@ -59,22 +66,38 @@ def is_alone(evidence: Evidence, i: int) -> bool:
 
 
 def swapped(evidence: Evidence, i: int) -> Iterator[Cause]:
-    """aᵢ = nⱼ."""
+    """aᵢ = nⱼ, or both are means over the batch where sums are right, and swapped."""
     analytic = numbers(evidence, i)
     if analytic is None:
         return
-    for j, numeric in enumerate(evidence.numeric):
-        if j == i or numeric is None or numeric.shape != analytic.shape:
-            continue
-        known = np.isfinite(numeric)
-        if not known.any() or not numeric[known].any():
-            continue
-        if not close(analytic[known], numeric[known], certainty(evidence, i)):
-            continue
-        other = numbers(evidence, j)
-        is_mutual = other is not None and is_right(evidence, i, other)
-        yield cause("swapped-gradients", 1.0 if is_mutual else 0.85, other=evidence.names[j])
-        return
+    sizes = list(batch_sizes(evidence))
+    for scale in (1.0, *map(float, sizes), *(1.0 / n for n in sizes)):
+        for j in range(len(evidence.inputs)):
+            if j == i or not is_gradient_of(evidence, i, j, analytic * scale):
+                continue
+            other = numbers(evidence, j)
+            is_mutual = other is not None and is_right(evidence, i, other * scale)
+            if is_mutual or scale == 1.0:
+                match = (1.0 if is_mutual else 0.85) * (1.0 if scale == 1.0 else 0.97)
+                yield cause("swapped-gradients", match, other=evidence.names[j])
+                return
+
+
+def is_gradient_of(evidence: Evidence, i: int, j: int, gradient: Array) -> bool:
+    """Whether this is the right gradient of input j, but for axes of length one."""
+    numeric = evidence.numeric[j]
+    if numeric is None or gradient.size != numeric.size:
+        return False
+    if squeezed(gradient.shape) != squeezed(numeric.shape):
+        return False
+    known = np.isfinite(numeric)
+    found = gradient.reshape(numeric.shape)[known]
+    near = certainty(evidence, i)
+    return bool(numeric[known].any()) and close(found, numeric[known], near)
+
+
+def squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(n for n in shape if n > 1)
 
 
 def permuted(evidence: Evidence, i: int) -> Iterator[Cause]:

@@ -93,8 +93,8 @@ CAUSES: dict[str, Row] = {
         "only {kept} is there, for u = {u}: (u·v)' = u'·v + u·v'", 0.84
     ),
     "path-missing": Row(
-        "{name} reaches y in two ways (such as x + f(x), or x·xᵀ), and the gradient of one of "
-        "them is missing: add both",
+        "{name} reaches y in two ways ({how}), and the gradient of one of them is missing: add "
+        "both",
         0.84,
     ),
     "region-wrong": Row("right only on part of the domain: wrong where {region}", 0.72),
@@ -117,10 +117,15 @@ CAUSES: dict[str, Row] = {
         0.85,
     ),
     "cotangent-clipped": Row(
-        "large entries of dy are clipped (at about {limit:.3g}): a backward is linear in dy", 0.85
+        "large {what} are {how} (at about {limit:.3g}): a backward is linear in dy", 0.85
     ),
     "cotangent-ignored": Row(
         "the gradient does not depend on dy: multiply by the gradient that comes from above", 0.85
+    ),
+    "term-without-cotangent": Row(
+        "a term that does not depend on dy is added ({detail}): everything in a backward is "
+        "multiplied by dy, and for dy = 0 there is nothing left",
+        0.8,
     ),
     "cotangent-nonlinear": Row("the gradient is not linear in dy: {detail}", 0.5),
     # ------------------------------------------------------------------ sums over the batch

@@ -27,6 +27,10 @@ from gradcheck.verdict import Cause
 Array = np.ndarray
 
 
+BESIDE = "as in x + f(x)"
+"""How an input reaches the output twice."""
+
+
 @dataclass(frozen=True)
 class Samples:
     """Entry by entry, at the first point and at fresh ones.
@@ -239,9 +243,10 @@ def path_missing(evidence: Evidence, i: int) -> Iterator[Cause]:
     if not dys or (found is not None and is_multiple(found, certainty(evidence, i))):
         return
     match = agreement(evidence, i, np.where(known, evidence.numeric[i], 0.0) - dys[0])
-    yield cause("path-missing", match, name=evidence.names[i])
+    yield cause("path-missing", match, name=evidence.names[i], how=BESIDE)
     if found is None:
-        yield cause("path-missing", agreement(evidence, i, dys[0]), name=evidence.names[i])
+        match = agreement(evidence, i, dys[0])
+        yield cause("path-missing", match, name=evidence.names[i], how=BESIDE)
 
 
 def summand_missing(evidence: Evidence, i: int) -> Iterator[Cause]:
@@ -254,7 +259,7 @@ def summand_missing(evidence: Evidence, i: int) -> Iterator[Cause]:
         there = smooth(fits(found.analytic / found.dy, found.dy, near, variables))
         lost = smooth(fits(found.slope - found.analytic / found.dy, found.dy, near, variables))
         if any(there) and any(lost):
-            yield cause("path-missing", 0.87, name=evidence.names[i])
+            yield cause("path-missing", 0.87, name=evidence.names[i], how="as in f(x) + g(x)")
 
 
 def wrong_power(evidence: Evidence, i: int) -> Iterator[Cause]:

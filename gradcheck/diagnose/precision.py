@@ -21,6 +21,10 @@ KEPT = 0.6
 cannot hold. (Not all: some are next to where rounding goes the other way.)"""
 
 
+END = 0.92
+"""The match where the last rows or columns are zero: a loop that ends too early does that."""
+
+
 def reduced_precision(evidence: Evidence, i: int) -> Iterator[Cause]:
     """Nudging the inputs by less than float32 holds does not change the gradient at all."""
     analytic, known = analytic_of(evidence, i), evidence.measured(i)
@@ -68,14 +72,30 @@ def loses(evidence: Evidence, i: int, analytic: Array, dtype: str, nudge: float)
 def stops(evidence: Evidence, i: int) -> Iterator[Cause]:
     """All zero, where the function depends on the input."""
     analytic, known = numbers(evidence, i), evidence.measured(i)
-    if (
-        analytic is None
-        or analytic.any()
-        or not known.any()
-        or not evidence.numeric[i][known].any()
-    ):
+    if analytic is None or not known.any() or not evidence.numeric[i][known].any():
         return
-    yield cause("gradient-stops", where=evidence.names[i])
+    if not analytic.any():
+        yield cause("gradient-stops", where=evidence.names[i])
+    elif analytic.shape == known.shape and known.all():
+        yield from stops_in_part(evidence, i, analytic)
+
+
+def stops_in_part(evidence: Evidence, i: int, analytic: Array) -> Iterator[Cause]:
+    """Zero along whole rows or columns, as of one gate or head of several, and right elsewhere."""
+    numeric, bars = evidence.numeric[i], np.nan_to_num(evidence.error_bars[i])
+    is_wrong = abs(analytic - numeric) > bars
+    if not is_wrong.any() or analytic[is_wrong].any():
+        return
+    for axis, size in enumerate(analytic.shape):
+        others = tuple(k for k in range(analytic.ndim) if k != axis)
+        lines = np.flatnonzero(is_wrong.any(axis=others))
+        is_whole = not np.take(analytic, lines, axis).any()
+        if is_whole and 0 < len(lines) < size and analytic.ndim > 1:
+            shown = ", ".join(str(k) for k in lines[:6])
+            where = f"index {shown} of axis {axis} of {evidence.names[i]}"
+            is_end = lines[-1] == size - 1 and len(lines) == size - lines[0]
+            yield cause("gradient-stops", END if is_end else 0.97, where=where)
+            return
 
 
 def not_finite(evidence: Evidence, i: int) -> Iterator[Cause]:

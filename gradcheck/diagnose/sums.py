@@ -108,7 +108,13 @@ def is_other(evidence: Evidence, i: int, axes: tuple[int, ...]) -> bool:
 
 
 def broadcast_axes(evidence: Evidence, i: int) -> set[int]:
+    """The axes of the output along which the same entry is used, as forward shows it."""
     shape, larger = evidence.inputs[i].shape, evidence.outputs[0].shape
+    found = jacobian(evidence, i)
+    owner = None if found is None else owners(found)
+    if owner is not None:
+        where = owner.reshape(larger)
+        return {k for k in range(len(larger)) if (where == where.take([0], axis=k)).all()}
     padded = (1,) * (len(larger) - len(shape)) + shape
     return {k for k, (a, b) in enumerate(zip(padded, larger, strict=False)) if a != b}
 

@@ -174,7 +174,7 @@ def arranged() -> Iterator[Mistake]:
         softmax,
         lambda dy, x: (dy * softmax(x) * (1 - softmax(x)),),
         (S,),
-        "jacobian-diagonal-only",
+        "softmax-jacobian-diagonal",
     )
     yield Mistake(
         "keepdims",

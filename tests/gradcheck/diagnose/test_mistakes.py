@@ -59,3 +59,22 @@ def test_a_batch_of_two_is_told_from_a_factor_of_two(rng):
     batch = check(lambda x: x * x, lambda dy, x: (2 * len(x) * dy * x,), [x]).findings[0].causes
     assert "scaled-by-batch" not in [cause.slug for cause in factor]
     assert batch[0].slug == "scaled-by-batch"
+
+
+@pytest.mark.parametrize(
+    ("slope", "taken", "formula"),
+    [(lambda z, y: 1 - y, "(1 − y)", "(1 − y²)"), (lambda z, y: 1 - z**2, "(1 − z²)", "(1 − y²)")],
+)
+def test_the_wrong_slope_inside_a_layer(slope, taken, formula):
+    rng = np.random.default_rng(0)
+    x, w, b = (rng.standard_normal(shape) for shape in ((4, 3), (3, 2), 2))
+
+    def backward(dy, x, w, b):
+        z = x @ w + b
+        dz = dy * slope(z, np.tanh(z))
+        return dz @ w.T, x.T @ dz, dz.sum(axis=0)
+
+    report = check(lambda x, w, b: np.tanh(x @ w + b), backward, [x, w, b], ["x", "w", "b"])
+    for finding in report.findings:
+        assert finding.causes[0].slug == "activation-derivative-formula", str(report)
+        assert f"taken as {taken}, where it is {formula}" in finding.causes[0].sentence
