@@ -75,7 +75,7 @@ def argument(evidence: Evidence, found: Affine) -> Array:
     z = np.asarray(evidence.inputs[found.x] @ evidence.inputs[found.w], np.float64)
     for k, b in enumerate(evidence.inputs):
         if k not in (found.x, found.w) and is_floating(b) and b.size == z.shape[1]:
-            return z + b.reshape(1, -1)
+            return np.asarray(z + b.reshape(1, -1))
     return z
 
 
