@@ -250,7 +250,7 @@ def shift_relations(subject: Subject, point: Point) -> Iterator[Broken]:
             outputs = outputs_at(subject, inputs)
             name = subject.names[i]
             if outputs is None or not np.isfinite(outputs[0]).all():
-                note = f"forward is not finite at {name} {shift:+g}, where it should not change"
+                note = f"forward is not finite at {name} {shift:+g}, where it should be as here"
                 yield Broken("forward", cause("max-shift-missing"), note)
                 return
             gradients = gradients_at(subject, point, inputs)
@@ -268,6 +268,12 @@ def sees_no_shift(subject: Subject, point: Point, i: int) -> bool:
         size = float(abs(y).max(initial=0)) + float(abs(z).max(initial=0)) + abs(shift)
         if moved is None or moved[0].shape != y.shape:
             return False
-        if not abs(moved[0] - y).max(initial=0) <= 16 * float(np.finfo(dtype).eps) * size:
+        near = 16 * float(np.finfo(dtype).eps) * size
+        if (
+            not min(  # log-sum-exp moves by as much
+                abs(moved[0] - y).max(initial=0), abs(moved[0] - y - shift).max(initial=0)
+            )
+            <= near
+        ):
             return False
     return bool(np.ptp(z) > 0)

@@ -34,22 +34,30 @@ def further_points(
     yield "at other inputs", elsewhere(inputs, rng)
     yield "at larger inputs", elsewhere(inputs, rng, FARTHER)
     yield "at smaller inputs", elsewhere(inputs, rng, NEARER)
-    rows = outputs[0].shape[0] if outputs[0].ndim else 0
+    rows = batch_size(inputs, outputs[0])
     if rows > 1:
-        yield f"with {rows - 1} rows", sliced(inputs, outputs[0], rows - 1)
+        yield f"with {rows - 1} rows", sliced(inputs, rows, outputs[0].ndim == 1, rows - 1)
     if rows > 2:
-        yield "with one row", sliced(inputs, outputs[0], 1)
+        yield "with one row", sliced(inputs, rows, outputs[0].ndim == 1, 1)
 
 
-def sliced(inputs: Sequence[Any], output: Array, fewer: int) -> list[Any]:
-    """The first `fewer` rows of every array that has as many rows as the output.
+def batch_size(inputs: Sequence[Any], output: Array) -> int:
+    """The rows of the output or, where it is one number, of the first input that has rows."""
+    if output.ndim:
+        return len(output)
+    tables = [a for a in inputs if is_floating(a) and a.ndim > 1]
+    return len(tables[0]) if tables else 0
+
+
+def sliced(inputs: Sequence[Any], rows: int, of_vectors: bool, fewer: int) -> list[Any]:
+    """The first `fewer` rows of every array that has so many rows.
 
     A vector of numbers is rather a bias that happens to be as long, unless the output is one.
     """
-    return [np.array(a[:fewer]) if has_rows(a, output) else a for a in inputs]
+    return [np.array(a[:fewer]) if has_rows(a, rows, of_vectors) else a for a in inputs]
 
 
-def has_rows(value: Any, output: Array) -> bool:
-    if not isinstance(value, np.ndarray) or value.ndim == 0 or len(value) != len(output):
+def has_rows(value: Any, rows: int, of_vectors: bool) -> bool:
+    if not isinstance(value, np.ndarray) or value.ndim == 0 or len(value) != rows:
         return False
-    return value.ndim > 1 or output.ndim == 1 or value.dtype.kind != "f"
+    return value.ndim > 1 or of_vectors or value.dtype.kind != "f"

@@ -150,6 +150,22 @@ def overwritten(subject: Subject, point: Point, elsewhere: list[Any]) -> Iterato
             yield Broken(name, cause("cache-aliased", detail=detail), detail)
 
 
+def kept(subject: Subject, point: Point) -> Iterator[Broken]:
+    """A second backward after the same forward gives the same: the first has left what it needs.
+
+    One that cannot be asked twice, and says so, has only chosen not to keep it.
+    """
+    first = subject.gradients(point.cotangents, point.inputs)
+    try:
+        again = subject.gradients_alone(point.cotangents, point.inputs)
+    except Raised:
+        return
+    for name, a, b in zip(subject.names, first, again, strict=True):
+        if a is not None and (b is None or not same(a, b)):
+            detail = "backward changes what forward kept, so that a second one gives another answer"
+            yield Broken(name, cause("cache-aliased", detail=detail), detail)
+
+
 def laid_out(subject: Subject, point: Point, rng: np.random.Generator) -> Iterator[Broken]:
     """Strides are no numbers: other layouts of the same arrays give the same answers."""
     floats = [a.dtype.itemsize for a in point.inputs if is_floating(a)]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gradcheck import check
+from gradcheck import check, check_gradient
 
 
 class Kept:
@@ -107,7 +107,22 @@ def clipping():
     return lambda x: x * x, lambda dy, x: (2 * x * np.clip(dy, -5, 5),)
 
 
+def spent_cache():
+    kept = Kept()
+
+    def forward(x):
+        kept.x = x.copy()
+        return x * x
+
+    def backward(dy, x):
+        kept.x *= 2
+        return (dy * kept.x,)
+
+    return forward, backward
+
+
 PLANTED = {
+    spent_cache: "cache-aliased",
     accumulating: "accumulates-into-stale-buffer",
     unwritten: "output-not-written",
     shared_output: "cache-aliased",
@@ -130,6 +145,31 @@ def test_what_is_broken_is_named(plant, seed):
     report = check(forward, backward, [x], ["x"], seed)
     assert report.verdict == "fail", str(report)
     assert report.causes[0].slug == PLANTED[plant], str(report)
+
+
+def test_a_loss_that_remembers_its_first_batch(rng):
+    sizes = []
+
+    def gradient(x):
+        sizes.append(len(x))
+        return 2 * x / (sizes[0] * x.shape[1])
+
+    report = check_gradient(lambda x: (x * x).mean(), gradient, [rng.standard_normal((6, 3))])
+    assert report.verdict == "fail"
+    assert "with 5 rows" in str(report)
+
+
+def test_a_log_sum_exp_that_overflows(rng):
+    def forward(z):
+        return np.log(np.exp(z).sum(axis=1))
+
+    def backward(dy, z):
+        e = np.exp(z)
+        return (dy[:, None] * e / e.sum(axis=1, keepdims=True),)
+
+    report = check(forward, backward, [rng.standard_normal((4, 3))], ["z"])
+    assert report.verdict == "fail"
+    assert report.causes[0].slug == "max-shift-missing"
 
 
 def test_a_layer_that_keeps_its_input_passes(rng):
