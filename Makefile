@@ -23,7 +23,8 @@ test-plain: .venv/installed-test
 test-bounds: .venv/installed-test
 	NUMBA_BOUNDSCHECK=1 $(RUN) -m pytest -q -n 2 tests/kernels/test_laws.py tests/kernels/test_edges.py \
 		tests/mlp/test_plan.py tests/mlp/test_network.py tests/mlp/test_optimizers.py \
-		tests/mlp/test_training.py tests/mlp/test_inference.py tests/kernels/test_update.py \
+		tests/mlp/test_training.py tests/mlp/test_nonfinite.py tests/mlp/test_memory.py \
+		tests/mlp/test_gradients.py tests/mlp/test_inference.py tests/kernels/test_update.py \
 		-k "not float32"
 
 test-all: .venv/installed-test

@@ -37,7 +37,8 @@ class Boundary:
     def labels(self, where: str, labels: Any, n: int | None) -> Labels:
         """Integer classes (n,) where the criterion is cross-entropy, else rows (n, outputs)."""
         if self.takes_classes and rank(labels) == 1:
-            classes = to_labels(where, labels)
+            # A copy, which nobody can change between the check and its use.
+            classes: Array = np.array(to_labels(where, labels))
             if len(classes) != n:
                 raise ValueError(f"{where} has {len(classes)} rows, expected {n}")
             self.check_classes(where, classes)

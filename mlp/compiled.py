@@ -11,7 +11,6 @@ from numba import types
 from numba.core.errors import TypingError
 from numba.extending import overload
 
-from kernels.arrays import first_out_of_range
 from kernels.jit import jit as compiled
 from kernels.share import ALONE
 from kernels.simd import scratch
@@ -22,6 +21,7 @@ from mlp.layers import Array
 from mlp.plan import (
     BACKWARD,
     CAPACITY,
+    CHECK,
     COLUMNS,
     FORWARD,
     HAS_BATCHNORM,
@@ -30,6 +30,7 @@ from mlp.plan import (
     LOSS_OF_ROWS,
     MEAN_REDUCTION,
     N_OPS,
+    REFUSED,
     SOFTMAX_LABELS,
     SQUARES,
     UPDATE,
@@ -70,6 +71,9 @@ def jit_train_step(net: "MLP", max_rows: int) -> Compiled:
     `params` shares the network's parameters and holds room for `max_rows` rows of its own, so
     one `params` serves one thread at a time. Batchnorm takes the batch's statistics, for which
     a batch needs two rows.
+
+    The network sees by the number of its updates that there were such steps: a `backward` then
+    wants a new forward, and gradients of before are forgotten, as by the network's own steps.
     """
     rows = whole("MLP.jit_train_step: max_rows", max_rows, low=1)
     return train_step, (net._new_state(rows), net._memory)
@@ -190,13 +194,13 @@ def train_step(params, x, y):
     if y.ndim == 1:
         if head[LOSS_OF_ROWS] == SQUARES:
             raise ValueError("train_step: y holds classes, expected target rows for mse")
-        if first_out_of_range(words(y), head[WIDTH_LAST]) >= 0:
-            raise ValueError("train_step: y holds a class outside 0 ... outputs - 1")
     elif y.size != n * head[WIDTH_LAST]:
         raise ValueError("train_step: y has the wrong width, expected (N, outputs)")
     kind = SOFTMAX_LABELS if y.ndim == 1 else head[LOSS_OF_ROWS]
-    command = FORWARD | LOSE | BACKWARD | UPDATE
+    command = FORWARD | LOSE | BACKWARD | UPDATE | CHECK
     total = run(
         state, memory, matrix(flat(x), 0, n, x.shape[1]), words(y), command, n, kind, *ALONE
     )
+    if y.ndim == 1 and total == REFUSED:
+        raise ValueError("train_step: y holds a class outside 0 ... outputs - 1")
     return total / max(n, 1) if head[MEAN_REDUCTION] != 0 else total

@@ -12,7 +12,6 @@ import numpy as np
 from kernels import OPS, running_average_update
 from kernels.activation import activation_backward, activation_forward
 from kernels.affine import affine_bias_backward
-from kernels.arrays import first_out_of_range
 from kernels.gemm import (
     matmul_bias_floor,
     matmul_transpose_a_onto,
@@ -31,6 +30,7 @@ from mlp.descent import (
     update,
     update_all,
 )
+from mlp.losses import checked_labels, loss, mistakes
 from mlp.plan import (
     ACTIVATION,
     AFFINE,
@@ -43,7 +43,6 @@ from mlp.plan import (
     COLUMNS,
     CONTINUE,
     COUNT,
-    D_LOSSES,
     D_OUTPUT,
     DX,
     FIRST,
@@ -53,13 +52,10 @@ from mlp.plan import (
     KEEP,
     KIND,
     LOSE,
-    LOSSES,
     MEAN,
-    MEAN_REDUCTION,
     MISTAKES,
     N_OPS,
     N_PARAMETERS,
-    OUTPUT,
     PASSING,
     PASSING_SIZE,
     REFUSED,
@@ -70,9 +66,7 @@ from mlp.plan import (
     RUNS,
     SECOND,
     SETTING,
-    SOFTMAX,
     SOFTMAX_LABELS,
-    SOFTMAX_SOFT,
     STEPS,
     TOTAL,
     TRAINING,
@@ -89,9 +83,6 @@ from mlp.plan import (
 # which check, would be compiled one by one first.
 batchnorm_forward, batchnorm_backward = OPS["batchnorm"].jitted
 batchnorm_inference_forward, batchnorm_inference_backward = OPS["batchnorm_inference"].jitted
-labels_forward, labels_backward = OPS["softmax_cross_entropy"].jitted
-soft_forward, soft_backward = OPS["softmax_cross_entropy_soft"].jitted
-mse_forward, mse_backward = OPS["mse"].jitted
 
 
 @jit
@@ -111,11 +102,12 @@ def run(state, memory, x, y, command, batch, kind, thread, threads):
     ops = matrix(state, HEADER, head[N_OPS], COLUMNS)
     arena = floats(state, head[ARENA], memory)
     team, leads = (thread, threads), thread == 0
-    checks = command & CHECK != 0 and kind == SOFTMAX_LABELS
     if leads:
         head[RUNS] += 1
-    if checks and first_out_of_range(y, head[WIDTH_LAST]) >= 0:
-        return REFUSED
+    if command & CHECK and kind == SOFTMAX_LABELS:
+        y, refuses = checked_labels(head, state, y, team)
+        if refuses:
+            return REFUSED
     total, wrong, steps = 0.0, 0, 0
     if command & CONTINUE:
         total, wrong = np.int64(head[TOTAL]).view(np.float64), head[MISTAKES]
@@ -214,78 +206,6 @@ def batchnorm_op_forward(op, memory, arena, x, y, training):
             running_average_update(running_var, var, alpha, running_var)
     else:
         batchnorm_inference_forward(x, gamma, beta, running_mean, running_var, eps, y)
-
-
-# ---------------------------------------------------------------------------------- loss
-
-
-@jit
-def loss(head, arena, n, y, start, kind, team):
-    """The sum of the samples' losses; leaves the gradient of their mean or sum at the output.
-
-    `y` holds classes or, for the other losses, the bytes of target rows; the batch's begin
-    at row `start`.
-    """
-    m = head[WIDTH_LAST]
-    first, end = share(n, np.int64(1), team)
-    count, at = end - first, first * m
-    z = matrix(arena, head[OUTPUT] + at, count, m)
-    dz, p = (
-        matrix(arena, head[D_OUTPUT] + at, count, m),
-        matrix(arena, head[SOFTMAX] + at, count, m),
-    )
-    losses = vector(arena, head[LOSSES] + first, count)
-    dlosses = vector(arena, head[D_LOSSES] + first, count)
-    weight = 1.0 / n if head[MEAN_REDUCTION] != 0 and n > 0 else 1.0
-    for i in range(count):
-        dlosses[i] = weight
-    if kind == SOFTMAX_LABELS:
-        labels = vector(y, start + first, count)
-        labels_forward(z, labels, losses, p)
-        labels_backward(dlosses, p, labels, dz)
-    else:
-        targets = matrix(floats(y, 0, arena), start * m + at, count, m)
-        if kind == SOFTMAX_SOFT:
-            soft_forward(z, targets, losses, p)
-            soft_backward(dlosses, p, targets, dz)
-        else:
-            mse_forward(z, targets, losses)
-            mse_backward(dlosses, z, targets, dz)
-    meet(head, BARRIER, team[1])
-    total = 0.0
-    for i in range(n):
-        total += arena[head[LOSSES] + i]
-    return total
-
-
-@jit
-def mistakes(head, arena, n, y, start, kind):
-    """How many samples of the batch have their largest output in the wrong place.
-
-    The largest of a row with NaN is unknown, and so in no right place.
-    """
-    m = head[WIDTH_LAST]
-    z = matrix(arena, head[OUTPUT], n, m)
-    wrong = 0
-    for i in range(n):
-        if kind == SOFTMAX_LABELS:
-            truth = y[start + i]
-        else:
-            truth = largest(vector(floats(y, 0, arena), (start + i) * m, m))
-        wrong += truth < 0 or largest(z[i]) != truth
-    return wrong
-
-
-@jit_inlined
-def largest(values):
-    """Index of the first largest value, or -1 where one is NaN."""
-    best = 0
-    for j in range(values.size):
-        if values[j] != values[j]:
-            return -1
-        if values[j] > values[best]:
-            best = j
-    return best
 
 
 # ------------------------------------------------------------------------------ backward

@@ -17,6 +17,9 @@ from mlp.arguments import as_dtype, whole
 Array = np.ndarray
 Reader = Callable[[], Array | None]
 
+GRADIENTS = frozenset(("dW", "db", "dgamma", "dbeta"))
+"""Arrays of layers that a training step forgets."""
+
 
 def checked_floats(where: str, value: Any, dtype: np.dtype) -> Array:
     """`kernels.arrays.to_floats`, typed."""
@@ -28,10 +31,14 @@ class View:
     """An array attribute of a layer: reading gives the array, assigning writes into it."""
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
+        self.name, self.is_gradient = name, name in GRADIENTS
 
     def __get__(self, layer: Any, owner: type | None = None) -> Any:
-        return self if layer is None else layer.arrays[self.name]
+        if layer is None:
+            return self
+        if self.is_gradient:
+            layer.before_reading_gradient()
+        return layer.arrays[self.name]
 
     def __set__(self, layer: Any, value: Any) -> None:
         array = layer.arrays[self.name]
@@ -40,8 +47,8 @@ class View:
         is_row = array.shape[0] == 1 and new.shape == array.shape[1:]
         if new.shape != array.shape and not is_row:
             raise ValueError(f"{where} is given shape {new.shape}, expected {array.shape}")
+        layer.before_writing(self.name)
         array[...] = new
-        layer.changed()
 
 
 class Layer:
@@ -54,17 +61,26 @@ class Layer:
     def __init__(self, dtype: Any, arrays: dict[str, tuple[int, int]]):
         self.dtype = as_dtype(type(self).__name__, dtype)
         self.arrays = {name: np.zeros(shape, self.dtype) for name, shape in arrays.items()}
-        self.changed: Callable[[], None] = lambda: None
+        self.before_reading_gradient: Callable[[], None] = lambda: None
+        self.before_writing: Callable[[str], None] = lambda name: None
         self._x: Array | None = None
         self._own_dx: Array | None = None
         self._network_dx: Reader | None = None
 
-    def bind(self, dx: Reader, changed: Callable[[], None], views: dict[str, Array]) -> None:
-        """Move into a network's memory, values and all; tell it of every assignment."""
+    def bind(
+        self,
+        views: dict[str, Array],
+        dx: Reader,
+        before_reading_gradient: Callable[[], None],
+        before_writing: Callable[[str], None],
+    ) -> None:
+        """Move into a network's memory, values and all; tell it of what it has to know."""
         for name, view in views.items():
             view[...] = self.arrays[name]
         self.arrays = self.arrays | views
-        self._network_dx, self.changed = dx, changed
+        self._network_dx = dx
+        self.before_reading_gradient = before_reading_gradient
+        self.before_writing = before_writing
 
     @property
     def dx(self) -> Array | None:
@@ -178,8 +194,9 @@ class BatchNorm(Layer):
         )
 
     def _set(self, column: int, name: str, value: float) -> None:
-        self._settings[0, column] = fits(f"BatchNorm: {name}", value, self.dtype)
-        self.changed()
+        fitting = fits(f"BatchNorm: {name}", value, self.dtype)
+        self.before_writing("_settings")
+        self._settings[0, column] = fitting
 
     def forward(self, x: Any, eval: bool = False) -> Array:  # noqa: A002, the course's name
         x, gamma, beta, eps = self._input(x), self.gamma[0], self.beta[0], self.eps

@@ -1,6 +1,7 @@
 """MLP: the course's interface over one compiled engine."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,12 @@ from mlp.arguments import as_dtype, as_generator, as_sequence, by_name, whole
 from mlp.batches import NO_LABELS, Boundary, as_words
 from mlp.compiled import jit, jit_train_step
 from mlp.criteria import Criterion, as_criterion
+from mlp.gradients import Gradients, Key
 from mlp.history import History
 from mlp.inference import evaluate, predict, predict_proba
 from mlp.initializers import as_weight_init
 from mlp.last_batch import LastBatch
-from mlp.layers import Array, BatchNorm, Linear, checked_floats
+from mlp.layers import GRADIENTS, Array, BatchNorm, Linear, checked_floats
 from mlp.optimizers import Optimizer, as_optimizer
 from mlp.plan import (
     ACTIVATION,
@@ -42,7 +44,7 @@ from mlp.plan import (
     rows_of,
 )
 from mlp.settings import UpdateSettings
-from mlp.threads import POOL, SHARED_WORK, Pace
+from mlp.threads import POOL, Pace, shared_batch
 from mlp.training import fit, train_step
 
 
@@ -143,13 +145,16 @@ class MLP(UpdateSettings, LastBatch):
         self._optimizer = as_optimizer(optimizer, momentum)
         self._plan = Plan(self._specs(), self._optimizer.code, self._optimizer.moments)
         self._memory = aligned_zeros(self._plan.memory_size, self.dtype)
-        self._shared_batch, self._pace = SHARED_WORK / self._plan.work, Pace()
+        self._shared_batch = shared_batch(self._plan.work, self.nlayers)
+        self._pace = Pace()
         self._bind_layers()
         self._boundary = Boundary(
             self._widths[0], self._widths[-1], self.dtype, self.criterion.name
         )
         self._engine: Callable[..., float] = self._first_call
-        self._training = self._keeps_gradients = True
+        self._training = True
+        self._prepared: tuple[int, ...] | None = None  # shape of x, where the last was a step
+        self._activations_of: int | None = None  # the update after which forward left them
         self._make_room(1)
         self._set_up(lr, weight_decay, max_norm)
 
@@ -175,19 +180,31 @@ class MLP(UpdateSettings, LastBatch):
     def _bind_layers(self) -> None:
         """Put the layers' values in the flat vectors, and make the layers views of them."""
         layers = {AFFINE: iter(self.linear_layers), BATCHNORM: iter(self.bn_layers)}
+        vector = self._memory[self._plan.gradients_at :][: self._plan.n_parameters]
+        self._gradients = Gradients(vector, lambda: self.steps)
+        look = self._gradients.forget_stale
         for i, spec in enumerate(self._plan.specs):
             if spec.kind in layers:
                 views = self._plan.views(self._memory, i)
-                dx = self._reader(i, DX, WIDTH_IN)
-                next(layers[spec.kind]).bind(dx, self._parameters_changed, views)
+                self._gradients.keys |= {(i, name) for name in views if name in GRADIENTS}
+                dx, write = self._reader(i, DX, WIDTH_IN), partial(self._before_writing, i)
+                next(layers[spec.kind]).bind(views, dx, look, write)
             else:
                 place = self._plan.settings[i]
                 self._memory[place : place + len(spec.settings)] = spec.settings
         for activation, i in zip(self.activations, self._last_ops, strict=True):
             activation.bind(self._reader(i, X, WIDTH_IN), self._reader(i, Y, WIDTH_OUT))
 
+    def _before_writing(self, op: int, name: str) -> None:
+        """An array of a layer is about to be assigned; the next step is to forget a gradient."""
+        if name in GRADIENTS:
+            self._gradients.give((op, name))
+            self._prepared = None
+        else:
+            self._parameters_changed()
+
     def _parameters_changed(self) -> None:
-        self._can_backward = False
+        self._activations_of = None
 
     def _make_room(self, rows: int) -> None:
         """A state for batches of up to `rows` rows. What the old one's arena held is gone.
@@ -198,9 +215,9 @@ class MLP(UpdateSettings, LastBatch):
         state[TRAINING] = self._training
         self._state, self._capacity = state, rows
         self._table, self._arena = rows_of(state), arena_of(state, self.dtype)
-        self._rows = None  # of the last forward
-        self._prepared: tuple[int, ...] | None = None  # shape of x, where the last was a step
-        self._can_backward = self._has_gradients = False
+        self._rows: int | None = None  # of the last forward
+        self._prepared = None
+        self._has_gradients = False
 
     def _new_state(self, rows: int) -> Array:
         state = self._plan.state(rows, self.dtype, mean_reduction=self.reduction == "mean")
@@ -217,7 +234,8 @@ class MLP(UpdateSettings, LastBatch):
             "num_bn_layers": self.num_bn_layers, "dtype": self.dtype.name,
             "reduction": self.reduction, "optimizer": self._optimizer,
         }  # fmt: skip
-        modes = self.train_mode, self._keeps_gradients
+        self._gradients.forget_stale()
+        modes = self.train_mode, sorted(self._gradients.missing)
         return restore, (type(self), arguments, self._memory, *modes)
 
     def astype(self, dtype: Any) -> "MLP":
@@ -244,11 +262,12 @@ class MLP(UpdateSettings, LastBatch):
 
     @property
     def grads(self) -> Array:
-        return self._memory[self._plan.gradients_at :][: self._plan.n_parameters]
+        self._gradients.forget_stale()
+        return self._gradients.vector
 
     @grads.setter
     def grads(self, values: Any) -> None:
-        self._assign("grads", self.grads, values)
+        self._assign("grads", self._gradients.vector, values)
         self._hold_gradients()
 
     def _assign(self, name: str, vector: Array, values: Any) -> None:
@@ -271,7 +290,8 @@ class MLP(UpdateSettings, LastBatch):
         self._set_mode(False)
 
     def _set_mode(self, training: bool) -> None:
-        self._can_backward = self._can_backward and training == self._training
+        if training != self._training:
+            self._activations_of = None
         self._training = self._state[TRAINING] = training
         self._prepared = None
 
@@ -282,7 +302,7 @@ class MLP(UpdateSettings, LastBatch):
         x = self._boundary.batch("MLP.forward: x", x, needs_variance=self.bn and self._training)
         self._reserve(len(x))
         self._run(FORWARD | KEEP, x, NO_LABELS)
-        self._can_backward = True
+        self._activations_of = self.steps
         return self._last_output("forward")
 
     __call__ = forward
@@ -297,7 +317,7 @@ class MLP(UpdateSettings, LastBatch):
         labels : integer classes (N,), or one-hot, soft or (for mse) target rows
             (N, output_size).
         """
-        if not self._can_backward:
+        if self._activations_of != self.steps:  # steps of `jit_train_step` count, too
             raise ValueError(
                 "MLP.backward: got no activations of the present parameters, "
                 "expected a forward before it"
@@ -306,33 +326,26 @@ class MLP(UpdateSettings, LastBatch):
         rows, width, start = len(y), self._widths[0], self._table[0, X]
         x = self._arena[start : start + rows * width].reshape(rows, width)
         self._run(LOSE | BACKWARD | KEEP, x, y, kind)
-        self._has_gradients = self._keeps_gradients = True
+        self._has_gradients = True
+        self._gradients.hold()
         return self._there(self._reader(0, DX, WIDTH_IN), "backward")
 
     def zero_grads(self) -> None:
         """Set every gradient to zero. (`backward` overwrites; it never adds.)"""
-        self.grads[:] = 0
+        self._gradients.vector[:] = 0
         self._hold_gradients()
 
     def _hold_gradients(self) -> None:
         """There are gradients again; the next training step is to forget them."""
-        self._keeps_gradients, self._prepared = True, None
-
-    def _forget_gradients(self) -> None:
-        """Before steps that keep none: NaN, which nobody takes for a gradient."""
-        if self._keeps_gradients:
-            self.grads[:] = np.nan
-            self._keeps_gradients = False
+        self._gradients.hold()
+        self._prepared = None
 
     def step(self) -> None:
         """Update the parameters along the last gradients."""
-        if not self._keeps_gradients:
-            raise ValueError(
-                "MLP.step: got no gradients, since training steps keep none; "
-                "expected a backward before it"
-            )
+        self._gradients.check("MLP.step")
         self._run(UPDATE, np.empty((0, self._widths[0]), self.dtype), NO_LABELS)
-        self._can_backward = False
+        self._gradients.hold()  # as they were before the step
+        self._parameters_changed()
 
     def _run(self, command: int, x: Array, y: Array, kind: int = SOFTMAX_LABELS) -> float:
         """One command for one batch; returns the sum of its losses."""
@@ -370,16 +383,17 @@ class MLP(UpdateSettings, LastBatch):
         if rows > self._capacity:
             self._make_room(rows)
         self._rows, self._prepared = rows, None
-        self._can_backward = self._has_gradients = False
+        self._parameters_changed()
+        self._has_gradients = False
 
 
 def restore(
-    kind: type[MLP], arguments: dict[str, Any], memory: Array, training: bool, gradients: bool
+    kind: type[MLP], arguments: dict[str, Any], memory: Array, training: bool, missing: list[Key]
 ) -> MLP:
     """A network from its pickle."""
     net = object.__new__(kind)
     MLP.__init__(net, **arguments)
     net._memory[:] = memory
     net._set_mode(training)
-    net._keeps_gradients = gradients
+    net._gradients.hold(missing)
     return net

@@ -28,8 +28,11 @@ N_OPS, ARENA, N_PARAMETERS, N_LINEAR, WIDTH_LAST, OUTPUT, D_OUTPUT = range(7)
 LOSSES, D_LOSSES, SOFTMAX, SETTINGS, MEAN_REDUCTION = range(7, 12)
 PASSING, PASSING_SIZE, OPTIMIZER, CAPACITY, WIDEST, LOSS_OF_ROWS, HAS_BATCHNORM = range(12, 19)
 # and what is set between calls or comes back from one.
-TRAINING, MISTAKES, STEPS, TOTAL, RUNS = range(19, 24)
-"""RUNS counts the calls."""
+TRAINING, MISTAKES, STEPS, TOTAL, RUNS, REFUSES = range(19, 25)
+"""RUNS counts the calls; REFUSES is what the first thread has found of the classes."""
+
+LABELS = 25
+"""Where in the state the classes of a call are copied to that are to be checked."""
 
 BARRIER = 32
 """Entries from here on are for the threads of one call to meet (`kernels/share.py`)."""
@@ -46,7 +49,8 @@ CONTINUE = 64
 GUARD = 128
 """A batch whose loss is not finite ends the call, before it reaches a gradient."""
 CHECK = 256
-"""Where a class is out of range the call is REFUSED: that is returned, and nothing is changed."""
+"""Where a class is out of range the call is REFUSED: that is returned, and nothing is changed. The
+classes are copied first, so that whoever changes them meanwhile changes nothing here."""
 
 REFUSED = -math.inf
 """No loss of classes is negative."""
@@ -221,6 +225,7 @@ class Plan:
         header[LOSSES], header[D_LOSSES] = take(capacity), take(capacity)
         header[SOFTMAX] = take(capacity * last.width_out)
         widest = capacity * max(spec.width_in for spec in self.specs)
+        labels = take(capacity * header.itemsize // dtype.itemsize)
         header[PASSING] = take(widest)
         header[PASSING_SIZE] = take(widest) - header[PASSING]
         header[SETTINGS] = self.settings_at
@@ -228,6 +233,7 @@ class Plan:
         header[TRAINING], header[MEAN_REDUCTION] = True, mean_reduction
         words = ALIGNMENT // header.itemsize
         header[ARENA] = -(-(header.size + rows.size) // words) * words
+        header[LABELS] = header[ARENA] + labels * dtype.itemsize // header.itemsize
         state = aligned_zeros(header[ARENA] + size * dtype.itemsize // 8, header.dtype)
         state[:HEADER] = header
         rows_of(state)[:] = rows

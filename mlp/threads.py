@@ -27,6 +27,16 @@ SHARED_WORK = 2e7
 """Multiplications and additions of a batch, from which on a second thread pays: waking it takes
 as long as some millions of them."""
 
+SHARED_LAYER_WORK = 1.5e6
+"""And of those the least for an affine layer on average: the threads meet some five times in
+each, whose cost fifty small layers never earn back, however much they are together."""
+
+
+def shared_batch(work: int, layers: int) -> float:
+    """From how many rows on threads share a batch, where a row takes so much in all layers."""
+    return max(SHARED_WORK, SHARED_LAYER_WORK * layers) / work
+
+
 MOST_THREADS = 256
 
 SCHED_GETCPU = getattr(ctypes.CDLL(None), "sched_getcpu", None) if os.name == "posix" else None
@@ -39,6 +49,10 @@ RECENT = 5
 """A way is judged by its last so many calls: by the second best, since what comes between only
 adds, and one may be a stroke of luck."""
 
+HOPELESS = 2
+"""A look ends with a call that takes so many times what the faster way does: where a thread has to
+wait for a core, five would cost more than is to be gained."""
+
 
 class Pace:
     """Whether a network's calls are faster alone or together, as they turn out.
@@ -48,30 +62,32 @@ class Pace:
     """
 
     def __init__(self) -> None:
-        self.recent: dict[bool, deque[float]] = {
-            way: deque([math.inf] * RECENT, RECENT) for way in (True, False)
-        }
+        self.recent: dict[bool, deque[float]] = {way: deque(maxlen=RECENT) for way in (True, False)}
+        self.usual = {True: math.inf, False: math.inf}
+        """What a row takes each way: the second best of the recent calls."""
+        self.is_together_faster = True
         self.calls, self.look = 0, FIRST_LOOK
-
-    def is_together_faster(self) -> bool:
-        together, alone = (sorted(self.recent[way])[1] for way in (True, False))
-        return together <= alone
 
     def choose(self) -> bool:
         """Whether the next call is shared: the faster way, now and then the other."""
         for way, seconds in self.recent.items():
-            if math.inf in seconds:
+            if len(seconds) < RECENT:
                 return way  # not tried often enough to tell
         self.calls += 1
-        return self.is_together_faster() != (self.calls >= self.look)
+        return self.is_together_faster != (self.calls >= self.look)
 
     def note(self, together: bool, seconds: float) -> None:
         """How long a row took."""
-        before = self.is_together_faster()
-        self.recent[together].append(seconds)
-        if self.is_together_faster() != before:
+        recent = self.recent[together]
+        recent.append(seconds)
+        self.usual[together] = sorted(recent)[1] if len(recent) > 1 else math.inf
+        before = self.is_together_faster
+        self.is_together_faster = self.usual[True] <= self.usual[False]
+        if self.is_together_faster != before:
             self.calls, self.look = 0, FIRST_LOOK
-        elif self.calls >= self.look + RECENT:
+        elif self.calls >= self.look and (
+            self.calls >= self.look + RECENT or seconds > HOPELESS * self.usual[before]
+        ):
             self.calls, self.look = 0, min(2 * self.look, LAST_LOOK)
 
 
@@ -99,7 +115,7 @@ class Task:
 
     def __init__(self, compiled: Callable[..., float], arguments: tuple[Any, ...], threads: int):
         self.compiled, self.arguments, self.threads = compiled, arguments, threads
-        self.core = this_core() if threads > 1 else -1
+        self.core = this_core()
         self.caller = threading.get_native_id()
 
     def share(self, thread: int) -> float:
@@ -128,13 +144,17 @@ class Pool:
         """
         if self.threads == 1 or not COMPILES or self.busy.locked():
             return compiled(*arguments, 0, 1)
-        # An interrupt cannot come between a lock that is taken like this and what releases it.
-        with self.busy:
-            threads = self.threads if pace.choose() else 1
-            start = time.perf_counter()
-            total = self.together(Task(compiled, arguments, threads))
-            pace.note(threads > 1, (time.perf_counter() - start) / max(len(arguments[2]), 1))
-            return total
+        together = pace.choose()
+        start = time.perf_counter()
+        if together:
+            # An interrupt cannot come between a lock taken like this and what releases it.
+            with self.busy:
+                start = time.perf_counter()  # it may have been waited for
+                total = self.together(Task(compiled, arguments, self.threads))
+        else:
+            total = compiled(*arguments, 0, 1)
+        pace.note(together, (time.perf_counter() - start) / max(len(arguments[2]), 1))
+        return total
 
     def together(self, task: Task) -> float:
         """An interrupt may come between any two lines, but the threads wait for each other: so

@@ -23,6 +23,7 @@ from mlp.plan import (
     COUNT,
     FORWARD,
     GUARD,
+    LABELS,
     LOSE,
     MISTAKES,
     REFUSED,
@@ -52,8 +53,8 @@ GUARDED = STEP | COUNT | CONTINUE | GUARD
 def train_step(net: "MLP", x: Any, labels: Any) -> float:
     """Forward, backward and update in one compiled call; returns the loss before it.
 
-    No gradient is kept: look at them after `backward`. With plain gradient descent none of a weight
-    is ever formed, and `grads` is NaN.
+    No gradient is kept, for with plain gradient descent none of a weight is ever formed: `grads` is
+    NaN. Look at them after `backward`.
     """
     kind = SOFTMAX_LABELS
     # After a step on a batch of this shape nothing is to be prepared if compiled code can read
@@ -72,7 +73,8 @@ def train_step(net: "MLP", x: Any, labels: Any) -> float:
     n = len(x)
     total = net._compute(net._state, x, labels, CHECKED, n, kind)
     if total == REFUSED and kind == SOFTMAX_LABELS:
-        net._boundary.check_classes("MLP.train_step: labels", labels)
+        refused = net._state[net._state[LABELS] :][:n]  # as they were when they were looked at
+        net._boundary.check_classes("MLP.train_step: labels", refused)
     return total / n if n and net._reduction == "mean" else total
 
 
@@ -85,7 +87,7 @@ def prepare(net: "MLP", x: Any, labels: Any) -> tuple[Array, Array, int]:
             "MLP.train_step: the network is in evaluation mode, expected train() before"
         )
     net._reserve(len(x))
-    net._forget_gradients()
+    net._gradients.forget()
     if kind == SOFTMAX_LABELS:
         net._prepared = x.shape
     return x, as_words(y, kind), kind
@@ -105,9 +107,9 @@ def fit(
 ) -> History:
     """Train on a data set; returns the history of losses and errors, epoch by epoch.
 
-    Everything is checked before the first step. Any interruption, such as Ctrl-C, leaves the
-    network after a completed step; it is answered within 0.1 s, or a step where one takes
-    longer. `net.history` then holds the epochs that were finished.
+    Any interruption, such as Ctrl-C, leaves the network after a completed step; it is answered
+    within 0.1 s, or a step where one takes longer. `net.history` then holds the epochs that
+    were finished.
 
     Parameters
     ----------
@@ -141,21 +143,22 @@ def fit(
         raise ValueError("MLP.fit: the network is in evaluation mode, expected train() before")
     epochs = whole("MLP.fit: epochs", epochs, low=0)
     batch_size = whole("MLP.fit: batch_size", batch_size, low=2 if net.bn else 1)
-    for name, value in (("shuffle", shuffle), ("progress", progress)):
-        if not isinstance(value, (bool, np.bool_)) and not (name == "progress" and value is None):
-            raise TypeError(f"MLP.fit: {name} is {value!r}, expected True or False")
+    check_switch("shuffle", shuffle)
+    visible = is_terminal() if progress is None else check_switch("progress", progress)
     rng = as_generator("MLP.fit: seed", seed)
     held_out = None if validation is None else checked_validation(net, validation)
     feed = Feed(rows, targets, batch_size, rng if shuffle else None, lonely=not net.bn)
-    net._reserve(feed.largest_batch)
-    if epochs > 0:
-        net._forget_gradients()
-    net._rows = None  # there is no batch to look at
     training = Training(net, feed, kind)
-    visible = is_terminal() if progress is None else bool(progress)
     with Progress(epochs * feed.steps_per_epoch, visible=visible) as shown:
         training.run(epochs, held_out, shown)
     return training.history
+
+
+def check_switch(name: str, value: Any) -> bool:
+    """The value of an argument that is True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"MLP.fit: {name} is {value!r}, expected True or False")
+    return bool(value)
 
 
 def checked_validation(net: "MLP", validation: Any) -> tuple[Array, Array, int]:
@@ -168,6 +171,8 @@ class Training:
     """One call of `fit`: slices of steps, the history, and a way back to finite numbers."""
 
     def __init__(self, net: "MLP", feed: Feed, kind: int):
+        net._reserve(feed.largest_batch)
+        net._rows = None  # there is no batch to look at
         self.net, self.feed, self.kind = net, feed, kind
         self.history = net.history = History()
         self.start = time.perf_counter()
@@ -178,6 +183,8 @@ class Training:
         self, epochs: int, validation: tuple[Array, Array, int] | None, progress: Progress
     ) -> None:
         net, feed = self.net, self.feed
+        if epochs > 0:
+            net._gradients.forget()
         self.checkpoints.take(feed.place(), time.perf_counter())
         for epoch in range(1, epochs + 1):
             feed.begin()

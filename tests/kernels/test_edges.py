@@ -3,6 +3,8 @@
 Arrays are long enough that the vectorised body of the loop runs, not only its tail.
 """
 
+import math
+
 import mpmath
 import numpy as np
 import pytest
@@ -205,6 +207,19 @@ def test_batchnorm_with_a_first_row_far_from_the_others(dtype, rng, size):
     np.testing.assert_allclose(var, variance.astype(float), rtol=rounding)
     expected = ((wide - wide.mean(axis=0)) / np.sqrt(variance + 1e-8)).astype(float)
     np.testing.assert_allclose(y, expected, atol=rounding * abs(expected).max())
+
+
+@pytest.mark.parametrize("outlier", [1e3, 1e8])
+def test_batchnorm_with_outliers_where_it_looks_first(outlier, rng):
+    """Two of the first, the middle and the last row: none of them is near the mean."""
+    n = 20_000
+    x = rng.standard_normal((n, 2))
+    x[[0, n // 2], 0] = outlier
+    var = OPS["batchnorm"].forward(x, np.ones(2), np.zeros(2))[2]
+    for j in range(2):
+        mean = math.fsum(x[:, j]) / n
+        expected = math.fsum((x[:, j] - mean) ** 2) / n
+        assert var[j] == pytest.approx(expected, rel=1e-13)
 
 
 @pytest.mark.parametrize("place", [0, 1, 4])

@@ -170,9 +170,12 @@ def test_a_beta_near_one_keeps_its_digits_in_float32():
     """1 - beta2 is what the average is made of; from a float32 beta2 it would be off by 1e-5."""
     net = network(np.float32, optimizer="adam")
     x, labels = batch(np.float32)
+    net.forward(x)
+    net.backward(labels)
+    gradient = net.grads.astype(float)
     net.train_step(x, labels)
     second = net._memory[3 * net.params.size : 4 * net.params.size]
-    np.testing.assert_allclose(second, 0.001 * net.grads.astype(float) ** 2, rtol=3e-7)
+    np.testing.assert_allclose(second, 0.001 * gradient**2, rtol=3e-7)
 
 
 def test_settings_can_change_between_steps():

@@ -1,5 +1,6 @@
 """Threads that share a step: the same bits for any number, and no way to hang or to abort."""
 
+import copy
 import gc
 import multiprocessing
 import os
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from mlp import MLP, get_num_threads, set_num_threads
-from mlp.threads import POOL, Pace
+from mlp.threads import POOL, Pace, Task
 
 pytestmark = pytest.mark.compiled
 
@@ -123,6 +124,42 @@ def test_a_refused_step_ends_for_all(always):
     assert (net.params != before).any()
 
 
+@pytest.mark.parametrize("changed", ["to a wrong class", "from a wrong class"])
+def test_labels_that_change_meanwhile_hold_up_nobody(changed, always, monkeypatch):
+    """What the first thread sees counts for all: none waits for one that saw something else."""
+    set_num_threads(3)
+    net, (x, labels) = network(), batch()
+    net.train_step(x, labels)
+    twin = copy.copy(net)
+    wrong = np.where(np.arange(37) == 4, 5, labels)
+    seen, others = (labels, wrong) if changed == "to a wrong class" else (wrong, labels)
+
+    def share(task, thread):
+        arguments = list(task.arguments)
+        arguments[3] = seen if thread == 0 else others
+        return task.compiled(*arguments, thread, task.threads)
+
+    monkeypatch.setattr(Task, "share", share)
+    outcome = []
+
+    def train():
+        try:
+            outcome.append(net.train_step(x, labels))
+        except ValueError as error:
+            outcome.append(str(error))
+
+    thread = threading.Thread(target=train, daemon=True)
+    thread.start()
+    thread.join(timeout=20)
+    assert not thread.is_alive()
+    if seen is wrong:
+        assert "labels[4] is 5, expected a class from 0 to 4" in outcome[0]
+    else:
+        set_num_threads(1)
+        assert outcome == [twin.train_step(x, labels)]
+    np.testing.assert_array_equal(net.params, twin.params)
+
+
 def test_networks_may_train_in_threads_of_python(always):
     """One of them has the pool, the others work alone; each gets what it would by itself."""
     x, labels = batch()
@@ -212,6 +249,34 @@ def test_the_faster_way_is_found_and_found_again():
     seconds[True] = 1.0
     calls(4 * 1024)
     assert sum(calls(1000)) > 950
+
+
+def test_a_way_that_is_far_slower_is_looked_at_once_a_time():
+    pace, chosen = Pace(), []
+    for _ in range(1100):
+        chosen.append(pace.choose())
+        pace.note(chosen[-1], 50.0 if chosen[-1] else 1.0)
+    # Five calls to begin with, then one after each 16, 32, 64, 128, 256 and 512.
+    assert sum(chosen) == 5 + 6
+
+
+@pytest.mark.parametrize(
+    ("widths", "rows", "shared"),
+    [((784, 512, 256, 10), 128, True), ((64,) * 50 + (10,), 32, False), ((8, 8, 2), 1000, False)],
+)
+def test_only_large_layers_are_shared(widths, rows, shared, monkeypatch):
+    """However much fifty small ones are together: threads meet in each."""
+    calls = []
+
+    def run(compiled, arguments, pace):
+        calls.append(1)
+        return compiled(*arguments, 0, 1)
+
+    monkeypatch.setattr(POOL, "run", run)
+    first, *hiddens, last = widths
+    net = MLP(first, last, hiddens, dtype=np.float32)
+    net.train_step(np.zeros((rows, first), np.float32), np.zeros(rows, int))
+    assert bool(calls) == shared
 
 
 def test_the_number_of_threads():
