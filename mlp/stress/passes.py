@@ -1,0 +1,112 @@
+"""run: forward, backward and update again and again, recorded pass by pass."""
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from kernels.activation import ACTIVATIONS
+from mlp.arguments import as_dtype, by_name, whole
+from mlp.network import MLP
+from mlp.stress import toy
+from mlp.stress.extended import record_extended
+from mlp.stress.flight import first_nonfinite
+from mlp.stress.forecast import first_forecast
+from mlp.stress.record import Recorder
+from mlp.stress.series import Array, Study
+
+PASSES = 30
+"""As often as the source of the toy imagines."""
+
+
+def run(
+    network: MLP | None = None,
+    inputs: Any = None,
+    targets: Any = None,
+    *,
+    passes: int = PASSES,
+    lr: float | None = None,
+    activation: str = "relu",
+    batchnorm: bool = False,
+    input: str = "single",  # noqa: A002, the command's name for it
+    dtype: Any = "float64",
+    extended: bool = False,
+) -> Study:
+    """Repeat forward, backward and update, and record each pass and layer in the log domain.
+
+    Parameters
+    ----------
+    network, inputs, targets : MLP, array, array, optional
+        What to train; the network itself stays as it is. Without one, the toy is trained, as
+        `lr`, `activation`, `batchnorm`, `input` ("single" or "batch") and `dtype` say.
+    passes : int
+        How often; they are counted from 1. A run ends with the pass that overflows, unless it
+        is extended.
+    lr : float, optional
+        Learning rate; by default that of the network, or 0.008 for the toy.
+    extended : bool
+        What overflows is run again in scaled arithmetic, which has no largest number; that
+        takes plain gradient descent. Overflow pass, forecast and first non-finite value are
+        still those of `dtype`.
+    """
+    passes = whole("run: passes", passes, low=1)
+    origin: dict[str, Any] = {"input": "given"}
+    if network is None:
+        origin = {"input": by_name("run: input", input, toy.INPUTS)}
+        network, inputs, targets = toy_case(lr, activation, batchnorm, input, dtype)
+    start = copy.copy(network)
+    if lr is not None:
+        start.lr = lr
+    study = record(copy.copy(start), inputs, targets, passes)
+    study.settings = {"passes": passes, **described(start), **origin, "extended": extended}
+    if extended and study.overflow_pass is not None:
+        study.series = record_extended(start, inputs, targets, passes)
+    return study
+
+
+def toy_case(
+    lr: float | None, activation: str, batchnorm: bool, which: str, dtype: Any
+) -> tuple[MLP, Array, Array]:
+    """The toy's network, inputs and targets."""
+    name = by_name("run: activation", activation, [op.name for op in ACTIVATIONS])
+    kind = as_dtype("run", dtype)
+    if batchnorm and len(toy.INPUTS[which]) == 1:
+        raise ValueError(
+            "run: input is 'single', expected 'batch' with batchnorm: one sample has no variance"
+        )
+    net = toy.network(name, batchnorm, kind.name, toy.LEARNING_RATE if lr is None else lr)
+    return net, toy.INPUTS[which].astype(kind), toy.TARGETS[which].astype(kind)
+
+
+def described(net: MLP) -> dict[str, Any]:
+    """What a network is, for the record."""
+    return {
+        "widths": list(net._widths),
+        "activation": net.activations[0].name,
+        "batchnorm": net.num_bn_layers > 0,
+        "criterion": net.criterion.name,
+        "lr": net.lr,
+        "dtype": net.dtype.name,
+    }
+
+
+def record(net: MLP, x: Array, y: Array, passes: int) -> Study:
+    """Train `net`, which changes, to the end or to the first value that is not finite."""
+    recorder = Recorder(net, len(x))
+    overflow, found = None, None
+    for number in range(1, passes + 1):
+        before = net._memory.copy()
+        net.forward(x)
+        net.backward(y)
+        finite = recorder.record()
+        net.step()
+        if not finite or not np.isfinite(net.params).all():
+            overflow = number
+            net._memory[:] = before
+            found = first_nonfinite(net, x, y, number)
+            break
+    study = Study({}, recorder.series(), overflow_pass=overflow, first_nonfinite=found)
+    forecast = first_forecast(study.series, net.criterion.name, net.dtype, passes)
+    if forecast is not None:
+        study.forecast_pass, study.forecast_made_at = forecast
+    return study
