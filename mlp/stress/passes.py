@@ -50,15 +50,15 @@ def run(
         still those of `dtype`.
     """
     passes = whole("run: passes", passes, low=1)
-    origin: dict[str, Any] = {"input": "given"}
     if network is None:
-        origin = {"input": by_name("run: input", input, toy.INPUTS)}
-        network, inputs, targets = toy_case(lr, activation, batchnorm, input, dtype)
-    start = copy.copy(network)
-    if lr is not None:
-        start.lr = lr
-    study = record(copy.copy(start), inputs, targets, passes)
-    study.settings = {"passes": passes, **described(start), **origin, "extended": extended}
+        net, inputs, targets = toy_case(lr, activation, batchnorm, input, dtype)
+    else:
+        net, input = copy.copy(network), "given"  # noqa: A001
+        net.lr = net.lr if lr is None else lr
+    settings = {"passes": passes, **described(net), "input": input, "extended": extended}
+    start = copy.copy(net) if extended else net
+    study = record(net, inputs, targets, passes)
+    study.settings = settings
     if extended and study.overflow_pass is not None:
         study.series = record_extended(start, inputs, targets, passes)
     return study
@@ -69,7 +69,7 @@ def toy_case(
 ) -> tuple[MLP, Array, Array]:
     """The toy's network, inputs and targets."""
     name = by_name("run: activation", activation, [op.name for op in ACTIVATIONS])
-    kind = as_dtype("run", dtype)
+    kind, which = as_dtype("run", dtype), by_name("run: input", which, toy.INPUTS)
     if batchnorm and len(toy.INPUTS[which]) == 1:
         raise ValueError(
             "run: input is 'single', expected 'batch' with batchnorm: one sample has no variance"
@@ -106,7 +106,7 @@ def record(net: MLP, x: Array, y: Array, passes: int) -> Study:
             found = first_nonfinite(net, x, y, number)
             break
     study = Study({}, recorder.series(), overflow_pass=overflow, first_nonfinite=found)
-    forecast = first_forecast(study.series, net.criterion.name, net.dtype, passes)
+    forecast = first_forecast(study.series, net.criterion.name, net.dtype, net.lr, passes)
     if forecast is not None:
         study.forecast_pass, study.forecast_made_at = forecast
     return study

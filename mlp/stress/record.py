@@ -6,7 +6,7 @@ import numpy as np
 
 from kernels.activation import activation_backward
 from kernels.jit import jit
-from kernels.views import floats, matrix, vector
+from kernels.views import flat, floats, matrix, vector
 from mlp.network import MLP
 from mlp.plan import (
     ACTIVATION,
@@ -15,6 +15,7 @@ from mlp.plan import (
     BATCHNORM,
     CODE,
     COLUMNS,
+    D_OUTPUT,
     DX,
     FIRST,
     HEADER,
@@ -26,16 +27,20 @@ from mlp.plan import (
     SECOND,
     SETTING,
     WIDTH_IN,
+    WIDTH_LAST,
     WIDTH_OUT,
     X,
     Y,
 )
+from mlp.plan import OUTPUT as OUTPUT_AT
 from mlp.stress.series import STATISTICS, TENSORS, Array
-from mlp.stress.statistics import log2_statistics
+from mlp.stress.statistics import cosine, log2_statistics
 
 OUTPUT, PREACTIVATION, W, DW, DB, DX_OF_LAYER, DGAMMA, DBETA = range(len(TENSORS))
-DEAD, SATURATED = len(TENSORS), len(TENSORS) + 1
-"""Rows of a layer's table: the tensors' statistics, then two fractions."""
+FRACTIONS = len(TENSORS)
+DEAD, SATURATED, ALIGNMENT = range(3)
+"""Rows of a layer's table: the tensors' statistics, then two fractions and, in the last layer,
+the cosine between the output and the gradient with respect to it."""
 
 FLAT = 0.01
 """A value is saturated where the activation's slope is below this."""
@@ -43,10 +48,11 @@ FLAT = 0.01
 
 @jit
 def record_pass(state, memory, rows, slopes, table):
-    """Fill table[layer] from the arena after forward and backward; returns the loss.
+    """Fill table[layer] from the arena after forward and backward; returns the loss, and whether
+    that and all of the table is finite, or -inf as the logarithm of zero.
 
     slopes : room for the slopes of the largest activation.
-    table (layers, DEAD + 2, 3) : statistics of each tensor; of the fractions the first entry.
+    table (layers, FRACTIONS + 1, 3) : statistics of each tensor, then fractions.
     """
     head = vector(state, 0, HEADER)
     ops = matrix(state, HEADER, head[N_OPS], COLUMNS)
@@ -56,10 +62,16 @@ def record_pass(state, memory, rows, slopes, table):
         op = ops[r]
         layer += op[KIND] == AFFINE
         record_op(op, memory, arena, head[N_PARAMETERS], rows, slopes, table[layer])
+    size = rows * head[WIDTH_LAST]
+    z, dz = vector(arena, head[OUTPUT_AT], size), vector(arena, head[D_OUTPUT], size)
+    table[layer, FRACTIONS, ALIGNMENT] = cosine(z, dz)
     total = 0.0
     for i in range(rows):
         total += arena[head[LOSSES] + i]
-    return total / rows if head[MEAN_REDUCTION] != 0 else total
+    finite = math.isfinite(total)
+    for entry in flat(table):
+        finite = finite and entry < math.inf
+    return (total / rows if head[MEAN_REDUCTION] != 0 else total), finite
 
 
 @jit
@@ -100,8 +112,8 @@ def fractions(slopes, table):
             saturated += size < FLAT
             passes = passes or not size == 0
         dead += not passes
-    table[DEAD, 0] = dead / slopes.shape[1]
-    table[SATURATED, 0] = saturated / slopes.size
+    table[FRACTIONS, DEAD] = dead / slopes.shape[1]
+    table[FRACTIONS, SATURATED] = saturated / slopes.size
 
 
 class Recorder:
@@ -116,16 +128,23 @@ class Recorder:
 
     def record(self) -> bool:
         """Record the pass that has been forward and backward; whether all was finite."""
-        table = np.full((self.net.nlayers, DEAD + 2, len(STATISTICS)), -np.inf)
+        table = empty_table(self.net.nlayers)
         net = self.net
-        loss = record_pass(net._state, net._memory, self.rows, self.slopes, table)
+        loss, finite = record_pass(net._state, net._memory, self.rows, self.slopes, table)
         self.tables.append(table)
         self.losses.append(float(loss))
-        return math.isfinite(loss) and not bool((table > np.finfo(np.float64).max).any())
+        return bool(finite)
 
     def series(self) -> dict[str, Array]:
         """All series so far."""
         return as_series(np.array(self.tables), np.array(self.losses), self.net.lr)
+
+
+def empty_table(layers: int) -> Array:
+    """Nothing is there: the logarithms are -inf, the fractions and the cosine 0."""
+    table = np.full((layers, FRACTIONS + 1, len(STATISTICS)), -np.inf)
+    table[:, FRACTIONS] = 0
+    return table
 
 
 def as_series(tables: Array, losses: Array, lr: float) -> dict[str, Array]:
@@ -135,8 +154,9 @@ def as_series(tables: Array, losses: Array, lr: float) -> dict[str, Array]:
         for i, tensor in enumerate(TENSORS)
         for j, statistic in enumerate(STATISTICS)
     }
-    found["dead"] = np.ascontiguousarray(tables[:, :, DEAD, 0])
-    found["saturated"] = np.ascontiguousarray(tables[:, :, SATURATED, 0])
+    found["dead"] = np.ascontiguousarray(tables[:, :, FRACTIONS, DEAD])
+    found["saturated"] = np.ascontiguousarray(tables[:, :, FRACTIONS, SATURATED])
+    found["alignment"] = np.ascontiguousarray(tables[:, -1, FRACTIONS, ALIGNMENT])
     with np.errstate(divide="ignore", invalid="ignore"):
         found["log2_update_to_weight"] = (
             np.log2(lr) + tables[:, :, DW, 0] - tables[:, :, W, 0]

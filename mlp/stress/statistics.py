@@ -24,17 +24,22 @@ def log2_statistics(values, out):
     if not math.isfinite(largest):
         out[0] = out[1] = out[2] = largest
         return
-    raises = largest < -500.0
-    scale, bits = (RAISE, RAISED_BITS) if raises else (1.0, 0.0)
-    unit = 2.0 ** -(math.floor(largest) + bits)
     total = 0.0
     for i in range(values.size):
-        part = (np.float64(values[i]) * scale) * unit
+        part = scaled(values[i], largest)
         total += part * part
     log2_squares = math.log2(total) + 2 * math.floor(largest)
     out[0] = log2_squares / 2
     out[1] = largest
     out[2] = log2_squares - math.log2(values.size)
+
+
+@jit_as_written
+def scaled(value, largest):
+    """value·2⁻ᵏ, k the whole part of `largest`: between -2 and 2 for |value| ≤ 2^largest."""
+    if largest < -500.0:
+        return (np.float64(value) * RAISE) * 2.0 ** -(math.floor(largest) + RAISED_BITS)
+    return np.float64(value) * 2.0 ** -math.floor(largest)
 
 
 @jit_as_written
@@ -52,3 +57,16 @@ def log2_abs_max(values):
     if largest < SMALL:
         return math.log2(largest * RAISE) - RAISED_BITS
     return math.log2(largest)
+
+
+@jit_as_written
+def cosine(a, b):
+    """Of the angle between two vectors; 0 where one of them is zero, or not finite."""
+    size_a, size_b = log2_abs_max(a), log2_abs_max(b)
+    if not (math.isfinite(size_a) and math.isfinite(size_b)):
+        return 0.0
+    aa, ab, bb = 0.0, 0.0, 0.0
+    for i in range(a.size):
+        u, v = scaled(a[i], size_a), scaled(b[i], size_b)
+        aa, ab, bb = aa + u * u, ab + u * v, bb + v * v
+    return ab / math.sqrt(aa * bb)
