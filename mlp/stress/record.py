@@ -147,7 +147,9 @@ def empty_table(layers: int) -> Array:
     return table
 
 
-def as_series(tables: Array, losses: Array, lr: float) -> dict[str, Array]:
+def as_series(
+    tables: Array, losses: Array, lr: float, log2_losses: Array | None = None
+) -> dict[str, Array]:
     """The series of a study from tables (passes, layers, rows, statistics)."""
     found = {
         f"{tensor}.{statistic}": np.ascontiguousarray(tables[:, :, i, j])
@@ -162,7 +164,7 @@ def as_series(tables: Array, losses: Array, lr: float) -> dict[str, Array]:
             np.log2(lr) + tables[:, :, DW, 0] - tables[:, :, W, 0]
         )
         found["loss"] = losses
-        found["log2_loss"] = np.log2(np.abs(losses))
+        found["log2_loss"] = np.log2(np.abs(losses)) if log2_losses is None else log2_losses
         largest = tables[:, :, : len(TENSORS), 1].max(axis=(1, 2))
         found["log2_largest"] = np.maximum(largest, found["log2_loss"])
     return found
