@@ -13,6 +13,7 @@ from mlp.stress.extended import record_extended
 from mlp.stress.flight import first_nonfinite
 from mlp.stress.forecast import first_forecast
 from mlp.stress.record import Recorder
+from mlp.stress.remedies import try_remedies
 from mlp.stress.series import Array, Study
 
 PASSES = 30
@@ -31,6 +32,7 @@ def run(
     input: str = "single",  # noqa: A002, the command's name for it
     dtype: Any = "float64",
     extended: bool = False,
+    remedies: bool = False,
 ) -> Study:
     """Repeat forward, backward and update, and record each pass and layer in the log domain.
 
@@ -48,6 +50,8 @@ def run(
         What overflows is run again in scaled arithmetic, which has no largest number; that
         takes plain gradient descent. Overflow pass, forecast and first non-finite value are
         still those of `dtype`.
+    remedies : bool
+        After an overflow, try what would have prevented it.
     """
     passes = whole("run: passes", passes, low=1)
     if network is None:
@@ -56,11 +60,13 @@ def run(
         net, input = copy.copy(network), "given"  # noqa: A001
         net.lr = net.lr if lr is None else lr
     settings = {"passes": passes, **described(net), "input": input, "extended": extended}
-    start = copy.copy(net) if extended else net
+    start = copy.copy(net) if extended or remedies else net
     study = record(net, inputs, targets, passes)
     study.settings = settings
     if extended and study.overflow_pass is not None:
         study.series = record_extended(start, inputs, targets, passes)
+    if remedies and study.overflow_pass is not None:
+        study.remedies = try_remedies(start, inputs, targets, passes)
     return study
 
 
