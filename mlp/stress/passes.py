@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from kernels.activation import ACTIVATIONS
+from kernels.arrays import to_array
 from mlp.arguments import as_dtype, by_name, whole
 from mlp.network import MLP
 from mlp.stress import toy
@@ -54,6 +55,7 @@ def run(
         After an overflow, try what would have prevented it.
     """
     passes = whole("run: passes", passes, low=1)
+    lr = None if lr is None else checked_rate(lr)
     if network is None:
         net, inputs, targets = toy_case(lr, activation, batchnorm, input, dtype)
     else:
@@ -68,6 +70,14 @@ def run(
     if remedies and study.overflow_pass is not None:
         study.remedies = try_remedies(start, inputs, targets, passes)
     return study
+
+
+def checked_rate(value: Any) -> float:
+    """A learning rate that is no mistake."""
+    lr = float(to_array("run: lr", value, "fiu", "a number"))
+    if not 0 < lr < np.inf:
+        raise ValueError(f"run: lr is {lr}, expected a finite number above 0")
+    return lr
 
 
 def toy_case(
@@ -112,7 +122,9 @@ def record(net: MLP, x: Array, y: Array, passes: int) -> Study:
             found = first_nonfinite(net, x, y, number)
             break
     study = Study({}, recorder.series(), overflow_pass=overflow, first_nonfinite=found)
-    forecast = first_forecast(study.series, net.criterion.name, net.activations[0].name, net.dtype, net.lr, passes)
+    forecast = first_forecast(
+        study.series, net.criterion.name, net.activations[0].name, net.dtype, net.lr, passes
+    )
     if forecast is not None:
         study.forecast_pass, study.forecast_made_at = forecast
     return study

@@ -90,7 +90,9 @@ def where(found: NonFinite) -> str:
 
 
 def flight(found: NonFinite) -> str:
-    ranges = ", ".join(f"{n} in [{low:.3g}, {high:.3g}]" for n, (low, high) in found.operands.items())
+    ranges = ", ".join(
+        f"{n} in [{low:.3g}, {high:.3g}]" for n, (low, high) in found.operands.items()
+    )
     return (
         f"First non-finite value: {found.value} in {where(found)} at pass {found.pass_number}, "
         f"of {ranges}: {found.cause}."

