@@ -63,7 +63,9 @@ class Setting:
     @property
     def slope(self) -> np.float32:
         """The activation's setting, where it has one."""
-        return np.float32(next(iter(Activation(self.activation).settings.values()), 0.0))
+        values = [*Activation(self.activation).settings.values(), 0.0]
+        slope: np.float32 = np.float32(values[0])
+        return slope
 
 
 def depth(
