@@ -1,0 +1,141 @@
+"""run: forward, backward and update again and again, recorded pass by pass."""
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from kernels.activation import ACTIVATIONS
+from kernels.arrays import to_array
+from mlp.arguments import as_dtype, by_name, whole
+from mlp.network import MLP
+from mlp.stress import toy
+from mlp.stress.extended import record_extended
+from mlp.stress.flight import first_nonfinite
+from mlp.stress.forecast import BOUNDED, IMMORTAL, Law, first_forecast
+from mlp.stress.record import Recorder
+from mlp.stress.remedies import try_remedies
+from mlp.stress.series import Array, Study
+
+PASSES = 30
+"""As often as the source of the toy imagines."""
+
+
+def run(
+    network: MLP | None = None,
+    inputs: Any = None,
+    targets: Any = None,
+    *,
+    passes: int = PASSES,
+    lr: float | None = None,
+    activation: str = "relu",
+    batchnorm: bool = False,
+    input: str = "single",  # noqa: A002, the command's name for it
+    dtype: Any = "float64",
+    extended: bool = False,
+    remedies: bool = False,
+) -> Study:
+    """Repeat forward, backward and update, and record each pass and layer in the log domain.
+
+    Parameters
+    ----------
+    network, inputs, targets : MLP, array, array, optional
+        What to train; the network itself stays as it is. Without one, the toy is trained, as
+        `lr`, `activation`, `batchnorm`, `input` ("single" or "batch") and `dtype` say.
+    passes : int
+        How often; they are counted from 1. A run ends with the pass that overflows, unless it
+        is extended.
+    lr : float, optional
+        Learning rate; by default that of the network, or 0.008 for the toy.
+    extended : bool
+        What overflows is run again in scaled arithmetic, which has no largest number; that
+        takes plain gradient descent. Overflow pass, forecast and first non-finite value are
+        still those of `dtype`.
+    remedies : bool
+        After an overflow, try what would have prevented it.
+    """
+    passes = whole("run: passes", passes, low=1)
+    lr = None if lr is None else checked_rate(lr)
+    if network is None:
+        net, inputs, targets = toy_case(lr, activation, batchnorm, input, dtype)
+    else:
+        net, input = copy.copy(network), "given"  # noqa: A001
+        net.lr = net.lr if lr is None else lr
+    settings = {"passes": passes, **described(net), "input": input, "extended": extended}
+    start = copy.copy(net) if extended or remedies else net
+    study = record(net, inputs, targets, passes)
+    study.settings = settings
+    if extended and study.overflow_pass is not None:
+        study.series = record_extended(start, inputs, targets, passes)
+    if remedies and study.overflow_pass is not None:
+        study.remedies = try_remedies(start, inputs, targets, passes)
+    return study
+
+
+def checked_rate(value: Any) -> float:
+    """A learning rate that is no mistake."""
+    lr = float(to_array("run: lr", value, "fiu", "a number"))
+    if not 0 < lr < np.inf:
+        raise ValueError(f"run: lr is {lr}, expected a finite number above 0")
+    return lr
+
+
+def toy_case(
+    lr: float | None, activation: str, batchnorm: bool, which: str, dtype: Any
+) -> tuple[MLP, Array, Array]:
+    """The toy's network, inputs and targets."""
+    name = by_name("run: activation", activation, [op.name for op in ACTIVATIONS])
+    kind, which = as_dtype("run", dtype), by_name("run: input", which, toy.INPUTS)
+    if batchnorm and len(toy.INPUTS[which]) == 1:
+        raise ValueError(
+            "run: input is 'single', expected 'batch' with batchnorm: one sample has no variance"
+        )
+    net = toy.network(name, batchnorm, kind.name, toy.LEARNING_RATE if lr is None else lr)
+    return net, toy.INPUTS[which].astype(kind), toy.TARGETS[which].astype(kind)
+
+
+def described(net: MLP) -> dict[str, Any]:
+    """What a network is, for the record."""
+    return {
+        "widths": list(net._widths),
+        "activation": net.activations[0].name,
+        "batchnorm": net.num_bn_layers > 0,
+        "criterion": net.criterion.name,
+        "lr": net.lr,
+        "dtype": net.dtype.name,
+    }
+
+
+def law_of(net: MLP, passes: int) -> Law:
+    """What the growth of a network's values depends on besides their sizes."""
+    name = net.activations[0].name
+    return Law(
+        log2_lr=float(np.log2(net.lr)) if net.lr > 0 else -np.inf,
+        is_squares=net.criterion.name == "mse",
+        is_bounded=name in BOUNDED,
+        can_die=name not in IMMORTAL,
+        limit=float(np.log2(np.finfo(net.dtype).max)),
+        passes=passes,
+    )
+
+
+def record(net: MLP, x: Array, y: Array, passes: int) -> Study:
+    """Train `net`, which changes, to the end or to the first value that is not finite."""
+    recorder = Recorder(net, len(x))
+    overflow, found = None, None
+    for number in range(1, passes + 1):
+        before = net._memory.copy()
+        net.forward(x)
+        net.backward(y)
+        finite = recorder.record()
+        net.step()
+        if not finite or not np.isfinite(net.params).all():
+            overflow = number
+            net._memory[:] = before
+            found = first_nonfinite(net, x, y, number)
+            break
+    study = Study({}, recorder.series(), overflow_pass=overflow, first_nonfinite=found)
+    forecast = first_forecast(study.series, law_of(net, passes))
+    if forecast is not None:
+        study.forecast_pass, study.forecast_made_at = forecast
+    return study
