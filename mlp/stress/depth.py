@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 import kernels
-from kernels.activation import ACTIVATIONS, activation_backward, activation_forward
+from kernels.activation import ACTIVATIONS
 from kernels.arrays import to_array
-from mlp.activations import ACTIVATION_CODES, Activation
+from kernels.op import OPS, Op
+from mlp.activations import Activation
 from mlp.arguments import by_name, whole
 from mlp.stress.draws import Draw, Keys, as_draw
 from mlp.stress.growth import DepthStudy, predicted
@@ -62,15 +63,14 @@ class Setting:
     sigma_b: float
 
     @property
-    def code(self) -> int:
-        return ACTIVATION_CODES[self.activation]
+    def op(self) -> Op:
+        """The activation, among the operations."""
+        return OPS[self.activation]
 
     @property
-    def slope(self) -> np.float32:
+    def slope(self) -> tuple[float, ...]:
         """The activation's setting, where it has one."""
-        values = [*Activation(self.activation).settings.values(), 0.0]
-        slope: np.float32 = np.float32(values[0])
-        return slope
+        return tuple(float(value) for value in Activation(self.activation).settings.values())
 
 
 def depth(
@@ -193,7 +193,7 @@ class Layer:
             z = (z - bias) * self.gain + bias
         if setting.batchnorm:
             z = self.normalise(z)
-        activation_forward(setting.code, setting.slope, z.reshape(-1), y.reshape(-1))
+        setting.op.jitted[0](z.reshape(-1), *setting.slope, y.reshape(-1))
         self.z, self.y = z, y
         return y, exponent
 
@@ -209,10 +209,10 @@ class Layer:
         """The gradient with respect to the input."""
         setting = self.setting
         dz, dx = np.empty_like(dy), np.empty_like(dy)
-        activation_backward(
-            setting.code, setting.slope, dy.reshape(-1), self.z.reshape(-1),
-            self.y.reshape(-1), dz.reshape(-1),
-        )  # fmt: skip
+        saved = {"x": self.z, "y": self.y}
+        assert setting.op.backward is not None
+        reads = [saved[n].reshape(-1) for n in setting.op.backward.parameters if n in saved]
+        setting.op.jitted[1](dy.reshape(-1), *reads, *setting.slope, dz.reshape(-1))
         if setting.batchnorm:
             dz = np.asarray(self.undo(dz))
         if not self.is_kept:

@@ -2,15 +2,15 @@
 
 import math
 
-from kernels.activation import activation_backward
 from kernels.jit import jit
+from kernels.share import ALONE
 from kernels.views import flat, floats, matrix, vector
+from mlp.engine import activation_backward
 from mlp.plan import (
     ACTIVATION,
     AFFINE,
     ARENA,
     BATCHNORM,
-    CODE,
     COLUMNS,
     D_OUTPUT,
     DX,
@@ -22,7 +22,6 @@ from mlp.plan import (
     N_OPS,
     N_PARAMETERS,
     SECOND,
-    SETTING,
     WIDTH_IN,
     WIDTH_LAST,
     WIDTH_OUT,
@@ -81,7 +80,7 @@ def record_op(op, memory, arena, gradients, rows, slopes, table):
         log2_statistics(y, table[OUTPUT])
         x = vector(arena, op[X], rows * m)
         slope = vector(slopes, rows * m, rows * m)
-        activation_backward(op[CODE], memory[op[SETTING]], vector(slopes, 0, rows * m), x, y, slope)
+        activation_backward(op, memory, arena, vector(slopes, 0, rows * m), x, slope, ALONE)
         fractions(matrix(slopes, rows * m, rows, m), table)
         return
     log2_statistics(y, table[PREACTIVATION])
