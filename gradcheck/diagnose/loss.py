@@ -13,6 +13,12 @@ from gradcheck.verdict import Cause
 
 Array = np.ndarray
 
+EXACT = 0.9
+"""What a formula must explain that is off by a factor as well: nearly any fits a little."""
+
+BOTH_EXACT = 1e-4
+"""Relative: how near what is off must be to a decay."""
+
 UNEXPLAINED = 0.3
 """The score of saying no more than which loss forward is."""
 
@@ -65,7 +71,7 @@ def rescaled(evidence: Evidence, known: Known, i: int) -> Iterator[Cause]:
                     return c * wrong.gradient(z, t)
 
                 score = score_of(evidence, known, i, gradient)
-                if score > 0.5:
+                if score > EXACT:
                     yield cause(wrong.slug, 0.97 * score, **wrong.fields)
 
 
@@ -164,6 +170,31 @@ def decay(evidence: Evidence, i: int) -> Iterator[Cause]:
         yield cause("weight-decay-mismatch", score, detail=detail)
 
 
+def other_decay(evidence: Evidence, i: int) -> Iterator[Cause]:
+    """a − n = r·w + s·sign(w): one decay in the loss, the other in the gradient."""
+    known = evidence.measured(i)
+    if evidence.analytic[i] is None or evidence.analytic[i].shape != known.shape:
+        return
+    w = wide(evidence.inputs[i])[known]
+    if len(w) < 4 or np.ptp(abs(w)) < 1e-3 * abs(w).max():
+        return
+    analytic, numeric = wide(evidence.analytic[i])[known], evidence.numeric[i][known]
+    off, terms = analytic - numeric, np.stack([w, np.sign(w)], axis=1)
+    for gradient in (analytic, numeric):
+        if abs(fitted(terms, gradient) - gradient).max() <= BOTH_EXACT * abs(gradient).max():
+            return  # nothing but such terms: a function of w, not a decay
+    rates = np.linalg.lstsq(terms, off, rcond=None)[0]
+    if abs(terms @ rates - off).max() > BOTH_EXACT * abs(off).max() or rates[0] * rates[1] >= 0:
+        return
+    mine, theirs = ("w", "sign(w)") if rates[0] > 0 else ("sign(w)", "w")
+    detail = f"{max(rates):.4g}·{mine} in the gradient, {-min(rates):.4g}·{theirs} in the loss"
+    yield cause("weight-decay-mismatch", 0.99, detail=detail)
+
+
+def fitted(terms: Array, values: Array) -> Array:
+    return np.asarray(terms @ np.linalg.lstsq(terms, values, rcond=None)[0])
+
+
 def spans(w: Array, gradient: Array) -> bool:
     """Whether the gradient itself is a multiple of w."""
     rate = float(gradient @ w) / float(w @ w)
@@ -207,4 +238,4 @@ def saturating(e: Array, n: Array) -> tuple[float, float] | None:
     return slope, float(top / abs(slope))
 
 
-RECOGNISERS: tuple[Callable[..., Iterator[Cause]], ...] = (losses, decay, huber)
+RECOGNISERS: tuple[Callable[..., Iterator[Cause]], ...] = (losses, decay, other_decay, huber)

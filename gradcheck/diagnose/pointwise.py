@@ -31,6 +31,14 @@ BESIDE = "as in x + f(x)"
 """How an input reaches the output twice."""
 
 
+UNNAMED = 0.6
+"""The match of a derivative that has no name: that it is one is known, and not which."""
+
+FEWEST, SMOOTH = 12, 0.1
+"""So many samples, and so small steps between neighbours in x, relative to the range, show that
+a derivative is a function of x."""
+
+
 @dataclass(frozen=True)
 class Samples:
     """Entry by entry, at the first point and at fresh ones.
@@ -322,11 +330,38 @@ def wrong_function(evidence: Evidence, i: int) -> Iterator[Cause]:
     with np.errstate(all="ignore"):
         given = shortest(fits(found.analytic / found.dy, found.dy, near, variables))
         right = shortest(fits(found.slope, found.dy, near, variables))
+    if not given and (shown := unnamed(found, near)):
+        name = evidence.names[i]
+        yield cause(
+            "wrong-function-derivative",
+            UNNAMED,
+            given=f"dy·g({name}) with {shown[0]}",
+            right=f"dy·φ'({name}) with {shown[1]}",
+        )
     if given:
         meant = right[0].formula if right else "φ'(x)"
         yield cause(
             "wrong-function-derivative", given=f"dy·{given[0].formula}", right=f"dy·{meant}"
         )
+
+
+def unnamed(found: Samples, near: float) -> tuple[str, str] | None:
+    """g and φ' at one x, if the gradient is dy times a function of x alone, off at most places.
+
+    At the same x, whatever dy, g is the same; so neighbours in x have much the same g.
+    """
+    with np.errstate(all="ignore"):
+        given = found.analytic / found.dy
+    off = abs(given - found.slope) > 100 * near * abs(found.slope).max(initial=0)
+    order = np.argsort(found.x)
+    if len(order) < FEWEST or not np.isfinite(given).all() or off.mean() < 0.5:
+        return None
+    steps = abs(np.diff(given[order]))
+    if np.median(steps) > SMOOTH * np.ptp(given):
+        return None
+    k = int(abs(given - found.slope).argmax())
+    at = f"({found.x[k]:.3g}) = "
+    return f"g{at}{given[k]:.4g}", f"φ'{at}{found.slope[k]:.4g}"
 
 
 RECOGNISERS = (
