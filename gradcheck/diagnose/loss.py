@@ -153,7 +153,7 @@ def decay(evidence: Evidence, i: int) -> Iterator[Cause]:
     x, known = evidence.inputs[i], evidence.measured(i)
     if evidence.analytic[i] is None or evidence.analytic[i].shape != known.shape:
         return
-    if known.sum() < 3:
+    if known.sum() < 3 or is_multiplied(evidence, i):
         return
     analytic, numeric = wide(evidence.analytic[i])[known], evidence.numeric[i][known]
     off = analytic - numeric
@@ -168,6 +168,14 @@ def decay(evidence: Evidence, i: int) -> Iterator[Cause]:
         detail = f"{sign}: {abs(rate):.4g}·{title}"
         score = explained(analytic, numeric + rate * w, numeric, 1e-6 * evidence.scale(i))
         yield cause("weight-decay-mismatch", score, detail=detail)
+
+
+def is_multiplied(evidence: Evidence, i: int) -> bool:
+    """Whether all of the gradient goes with a cotangent of many entries, which no decay does."""
+    if evidence.is_fixed or sum(y.size for y in evidence.outputs) == 1:
+        return False
+    answer = evidence.gradients_at([np.zeros_like(c) for c in evidence.cotangents])
+    return answer is not None and answer[i] is not None and not np.any(answer[i])
 
 
 def other_decay(evidence: Evidence, i: int) -> Iterator[Cause]:

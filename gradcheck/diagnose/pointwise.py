@@ -18,6 +18,7 @@ from gradcheck.diagnose.experiments import (
     analytic_of,
     certainty,
     close,
+    fresh_cotangents,
     fresh_points,
     jacobian,
     remembered,
@@ -34,9 +35,8 @@ BESIDE = "as in x + f(x)"
 UNNAMED = 0.6
 """The match of a derivative that has no name: that it is one is known, and not which."""
 
-FEWEST, SMOOTH = 12, 0.1
-"""So many samples, and so small steps between neighbours in x, relative to the range, show that
-a derivative is a function of x."""
+FEWEST = 5
+"""So many entries at least, for a derivative without a name."""
 
 
 @dataclass(frozen=True)
@@ -330,7 +330,7 @@ def wrong_function(evidence: Evidence, i: int) -> Iterator[Cause]:
     with np.errstate(all="ignore"):
         given = shortest(fits(found.analytic / found.dy, found.dy, near, variables))
         right = shortest(fits(found.slope, found.dy, near, variables))
-    if not given and (shown := unnamed(found, near)):
+    if not given and (shown := unnamed(evidence, i, found, near)):
         name = evidence.names[i]
         yield cause(
             "wrong-function-derivative",
@@ -345,23 +345,28 @@ def wrong_function(evidence: Evidence, i: int) -> Iterator[Cause]:
         )
 
 
-def unnamed(found: Samples, near: float) -> tuple[str, str] | None:
-    """g and φ' at one x, if the gradient is dy times a function of x alone, off at most places.
-
-    At the same x, whatever dy, g is the same; so neighbours in x have much the same g.
-    """
+def unnamed(evidence: Evidence, i: int, found: Samples, near: float) -> tuple[str, str] | None:
+    """g and φ' at one x, if the gradient is dy·g whatever dy is, and g is wrong at most places."""
     with np.errstate(all="ignore"):
-        given = found.analytic / found.dy
-    off = abs(given - found.slope) > 100 * near * abs(found.slope).max(initial=0)
-    order = np.argsort(found.x)
-    if len(order) < FEWEST or not np.isfinite(given).all() or off.mean() < 0.5:
+        given = (found.analytic / found.dy)[: found.first]
+    slope, x = found.slope[: found.first], found.x[: found.first]
+    off = abs(given - slope) > 100 * near * abs(slope).max(initial=0)
+    if len(given) < FEWEST or not np.isfinite(given).all() or off.mean() < 0.5:
         return None
-    steps = abs(np.diff(given[order]))
-    if np.median(steps) > SMOOTH * np.ptp(given):
+    if evidence.is_fixed or not is_proportional(evidence, i, near):
         return None
-    k = int(abs(given - found.slope).argmax())
-    at = f"({found.x[k]:.3g}) = "
-    return f"g{at}{given[k]:.4g}", f"φ'{at}{found.slope[k]:.4g}"
+    k = int(abs(given - slope).argmax())
+    return f"g({x[k]:.3g}) = {given[k]:.4g}", f"φ'({x[k]:.3g}) = {slope[k]:.4g}"
+
+
+def is_proportional(evidence: Evidence, i: int, near: float) -> bool:
+    """Whether each entry of the gradient is its own entry of dy times what dy does not change."""
+    analytic, dy = analytic_of(evidence, i), evidence.cotangents[0]
+    other = fresh_cotangents(evidence)
+    answer = evidence.gradients_at(other)
+    if analytic is None or answer is None or answer[i] is None or dy.shape != analytic.shape:
+        return False
+    return answer[i].shape == dy.shape and close(answer[i] * dy, analytic * other[0], near)
 
 
 RECOGNISERS = (
