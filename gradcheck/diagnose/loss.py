@@ -16,6 +16,9 @@ Array = np.ndarray
 EXACT = 0.9
 """What a formula must explain that is off by a factor as well: nearly any fits a little."""
 
+PARTLY = 0.5
+"""Of the score of a formula that explains less than that: a plain factor goes before it."""
+
 BOTH_EXACT = 1e-4
 """Relative: how near what is off must be to a decay."""
 
@@ -36,7 +39,7 @@ def losses(evidence: Evidence, i: int) -> Iterator[Cause]:
         for wrong in known.loss.wrong:
             score = score_of(evidence, known, i, wrong.gradient)
             best = max(best, score)
-            yield cause(wrong.slug, score, **wrong.fields)
+            yield cause(wrong.slug, score if score >= EXACT else PARTLY * score, **wrong.fields)
         yield from clipped(evidence, known, i)
         if best < 1 and known.targets is not None:
             yield from rescaled(evidence, known, i)
@@ -184,9 +187,11 @@ def other_decay(evidence: Evidence, i: int) -> Iterator[Cause]:
     if evidence.analytic[i] is None or evidence.analytic[i].shape != known.shape:
         return
     w = wide(evidence.inputs[i])[known]
-    if len(w) < 4 or np.ptp(abs(w)) < 1e-3 * abs(w).max():
+    if len(w) < 4 or np.ptp(abs(w)) < 1e-3 * abs(w).max() or is_multiplied(evidence, i):
         return
     analytic, numeric = wide(evidence.analytic[i])[known], evidence.numeric[i][known]
+    if not np.isfinite(analytic).all():
+        return
     off, terms = analytic - numeric, np.stack([w, np.sign(w)], axis=1)
     for gradient in (analytic, numeric):
         if abs(fitted(terms, gradient) - gradient).max() <= BOTH_EXACT * abs(gradient).max():
