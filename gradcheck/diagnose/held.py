@@ -60,8 +60,9 @@ def held_constant(evidence: Evidence, i: int) -> Iterator[Cause]:
         return
     numeric, near = evidence.numeric[i], NEAR * certainty(evidence, i)
     wide = np.asarray(x, np.float64)
-    for groups in partitions(x.shape):
-        if groups.blocks > 1 or x.size < groups.size(x.shape) + (FEWEST - 1) * (x.ndim > 1):
+    whole_first = sorted(partitions(x.shape), key=lambda groups: -groups.size(x.shape))
+    for groups in whole_first:  # what one number explains, one for each row explains as well
+        if groups.blocks > 1:
             continue
         for kind, gradient in KINDS.items():
             with np.errstate(all="ignore"):
