@@ -353,7 +353,7 @@ def unnamed(evidence: Evidence, i: int, found: Samples, near: float) -> tuple[st
     off = abs(given - slope) > 100 * near * abs(slope).max(initial=0)
     if len(given) < FEWEST or not np.isfinite(given).all() or off.mean() < 0.5:
         return None
-    if evidence.is_fixed or not is_proportional(evidence, i, near):
+    if not evidence.is_fixed and not is_proportional(evidence, i, near):
         return None
     k = int(abs(given - slope).argmax())
     return f"g({x[k]:.3g}) = {given[k]:.4g}", f"φ'({x[k]:.3g}) = {slope[k]:.4g}"
