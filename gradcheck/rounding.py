@@ -17,8 +17,8 @@ JITTERS = 3
 FACTORS = (3.0, 0.7, -1.3)
 """What the cotangents are multiplied by, and the gradient divided by again."""
 
-UNREMARKABLE = 1e-10
-"""Relative to the largest entry: how far rounding in float64 moves most gradients at most."""
+UNREMARKABLE = {8: 1e-10, 4: 1e-3}
+"""By item size, relative to the largest entry: how far rounding moves most gradients at most."""
 
 
 def spreads(subject: Subject, point: Point, rng: np.random.Generator, is_fixed: bool) -> list[Any]:
@@ -54,10 +54,10 @@ def jittered(
 def is_rounding(gradient: Array, near: Array, far: Array) -> bool:
     """Whether what other cotangents do to a gradient may be called rounding.
 
-    In float64 it must be tiny, or no more than what other inputs do to it, too: a backward that
-    computes in float32 moves by 1e-8, and that is no excuse for it.
+    It must be tiny, or no more than what other inputs do to it, too: a backward that computes
+    in float32 moves by 1e-8, and that is no excuse for it in float64; nor is it one in float32
+    that the sign of a cotangent is masked.
     """
-    if gradient.dtype != np.float64:
-        return True
-    allowed = UNREMARKABLE * abs(gradient).max(initial=0) + 100 * near.max(initial=0)
+    unremarkable = UNREMARKABLE.get(gradient.dtype.itemsize, UNREMARKABLE[8])
+    allowed = unremarkable * abs(gradient).max(initial=0) + 100 * near.max(initial=0)
     return bool(far.max(initial=0) <= allowed)

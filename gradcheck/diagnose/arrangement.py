@@ -21,6 +21,9 @@ from gradcheck.verdict import Cause
 Array = np.ndarray
 
 
+FORMULA = 0.95
+"""The match of a formula that may be right for another reason than the diagonal."""
+
 NEAR = 10.0
 """Times the certainty: a gradient that is right to so many digits is not in disorder."""
 
@@ -196,7 +199,7 @@ def jacobian_diagonal(evidence: Evidence, i: int) -> Iterator[Cause]:
     with np.errstate(all="ignore"):
         factors = {"y": y, f"y/{name}": y / x, f"{name}": x, "1/y": 1 / y, "y²": y * y}
     for formula, factor in factors.items():
-        match = agreement(evidence, i, evidence.cotangents[0] * factor)
+        match = FORMULA * agreement(evidence, i, evidence.cotangents[0] * factor)
         yield cause("jacobian-diagonal-only", match, name=name, what=f"dy·{formula}")
 
 

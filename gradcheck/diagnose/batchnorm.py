@@ -125,6 +125,7 @@ def through(trial: Trial) -> Iterator[Cause]:
         if score > 0.1:
             yield cause(mutant.slug, score * mutant.match, **mutant.fields)
         if score == 1:  # to rounding, at both points; the simplest come first
+            trial.evidence.memory[f"formula {trial.i}"] = mutant
             break
     if trial.found.has_activation:
         yield from without_activation(trial, right_formula(trial.found).dz)

@@ -193,7 +193,9 @@ CAUSES: dict[str, Row] = {
         "one direction divides the variance by n − 1, the other by n: the same variance in both",
         0.88,
     ),
-    "batchnorm-gamma-missing": Row("γ is missing: dx̂ = dy·γ before anything else", 0.9),
+    "batchnorm-gamma-missing": Row(
+        "γ is missing or not where it belongs: dx̂ = dy·γ before any mean is taken", 0.9
+    ),
     "batchnorm-terms-wrong": Row(
         "the terms of the formula do not have the right weights ({detail}): dx = γ·rstd·(dy − "
         "mean(dy) − x̂·mean(dy·x̂)), the middle one only where a mean is subtracted",

@@ -25,10 +25,6 @@ FEWEST = 3
 """Entries more than groups, at least: two numbers are always a multiple of two others' ratio."""
 
 
-NORM = "norm"
-"""Its gradient is x itself: a fixed multiple of that is a decay of weights."""
-
-
 def largest(x: Array, groups: Groups, sign: float = 1.0) -> Array:
     """1 at the greatest entry of each group (the least, where the sign is negative)."""
     top = np.maximum.reduce(sign * x, axis=groups.axes, keepdims=True)
@@ -41,7 +37,7 @@ def exponentials(x: Array, groups: Groups) -> Array:
 
 
 KINDS: dict[str, Gradient] = {
-    NORM: lambda x, groups: x,
+    "norm": lambda x, groups: x,
     "mean or sum": lambda x, groups: np.ones(x.shape),
     "spread around the mean": lambda x, groups: x - groups.mean(x),
     "sum of absolute values": lambda x, groups: np.sign(x),
@@ -60,10 +56,13 @@ def held_constant(evidence: Evidence, i: int) -> Iterator[Cause]:
     x, name = evidence.inputs[i], evidence.names[i]
     if analytic is None or not known.all() or x.ndim == 0 or x.size < FEWEST:
         return
+    if is_added(evidence, i):
+        return
     numeric, near = evidence.numeric[i], NEAR * certainty(evidence, i)
     wide = np.asarray(x, np.float64)
-    for groups in partitions(x.shape):
-        if groups.blocks > 1 or x.size < groups.size(x.shape) + (FEWEST - 1) * (x.ndim > 1):
+    whole_first = sorted(partitions(x.shape), key=lambda groups: -groups.size(x.shape))
+    for groups in whole_first:  # what one number explains, one for each row explains as well
+        if groups.blocks > 1:
             continue
         for kind, gradient in KINDS.items():
             with np.errstate(all="ignore"):
@@ -76,6 +75,14 @@ def held_constant(evidence: Evidence, i: int) -> Iterator[Cause]:
                 how = f"its {kind} along {groups.describe()} is one, which was held constant"
                 yield cause("path-missing", 0.98, name=name, how=how)
                 return
+
+
+def is_added(evidence: Evidence, i: int) -> bool:
+    """Whether something is there for dy = 0, too: no gradient of anything then."""
+    if evidence.is_fixed:
+        return False
+    answer = evidence.gradients_at([np.zeros_like(c) for c in evidence.cotangents])
+    return answer is None or answer[i] is None or bool(np.any(answer[i]))
 
 
 def is_usable(kind: str, groups: Groups) -> bool:

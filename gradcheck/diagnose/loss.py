@@ -13,6 +13,15 @@ from gradcheck.verdict import Cause
 
 Array = np.ndarray
 
+EXACT = 0.9
+"""What a formula must explain that is off by a factor as well: nearly any fits a little."""
+
+PARTLY = 0.5
+"""Of the score of a formula that explains less than that: a plain factor goes before it."""
+
+BOTH_EXACT = 1e-4
+"""Relative: how near what is off must be to a decay."""
+
 UNEXPLAINED = 0.3
 """The score of saying no more than which loss forward is."""
 
@@ -30,7 +39,7 @@ def losses(evidence: Evidence, i: int) -> Iterator[Cause]:
         for wrong in known.loss.wrong:
             score = score_of(evidence, known, i, wrong.gradient)
             best = max(best, score)
-            yield cause(wrong.slug, score, **wrong.fields)
+            yield cause(wrong.slug, score if score >= EXACT else PARTLY * score, **wrong.fields)
         yield from clipped(evidence, known, i)
         if best < 1 and known.targets is not None:
             yield from rescaled(evidence, known, i)
@@ -65,7 +74,7 @@ def rescaled(evidence: Evidence, known: Known, i: int) -> Iterator[Cause]:
                     return c * wrong.gradient(z, t)
 
                 score = score_of(evidence, known, i, gradient)
-                if score > 0.5:
+                if score > EXACT:
                     yield cause(wrong.slug, 0.97 * score, **wrong.fields)
 
 
@@ -147,7 +156,7 @@ def decay(evidence: Evidence, i: int) -> Iterator[Cause]:
     x, known = evidence.inputs[i], evidence.measured(i)
     if evidence.analytic[i] is None or evidence.analytic[i].shape != known.shape:
         return
-    if known.sum() < 3:
+    if known.sum() < 3 or is_multiplied(evidence, i):
         return
     analytic, numeric = wide(evidence.analytic[i])[known], evidence.numeric[i][known]
     off = analytic - numeric
@@ -162,6 +171,41 @@ def decay(evidence: Evidence, i: int) -> Iterator[Cause]:
         detail = f"{sign}: {abs(rate):.4g}·{title}"
         score = explained(analytic, numeric + rate * w, numeric, 1e-6 * evidence.scale(i))
         yield cause("weight-decay-mismatch", score, detail=detail)
+
+
+def is_multiplied(evidence: Evidence, i: int) -> bool:
+    """Whether all of the gradient goes with a cotangent of many entries, which no decay does."""
+    if evidence.is_fixed or sum(y.size for y in evidence.outputs) == 1:
+        return False
+    answer = evidence.gradients_at([np.zeros_like(c) for c in evidence.cotangents])
+    return answer is not None and answer[i] is not None and not np.any(answer[i])
+
+
+def other_decay(evidence: Evidence, i: int) -> Iterator[Cause]:
+    """a − n = r·w + s·sign(w): one decay in the loss, the other in the gradient."""
+    known = evidence.measured(i)
+    if evidence.analytic[i] is None or evidence.analytic[i].shape != known.shape:
+        return
+    w = wide(evidence.inputs[i])[known]
+    if len(w) < 4 or np.ptp(abs(w)) < 1e-3 * abs(w).max() or is_multiplied(evidence, i):
+        return
+    analytic, numeric = wide(evidence.analytic[i])[known], evidence.numeric[i][known]
+    if not np.isfinite(analytic).all():
+        return
+    off, terms = analytic - numeric, np.stack([w, np.sign(w)], axis=1)
+    for gradient in (analytic, numeric):
+        if abs(fitted(terms, gradient) - gradient).max() <= BOTH_EXACT * abs(gradient).max():
+            return  # nothing but such terms: a function of w, not a decay
+    rates = np.linalg.lstsq(terms, off, rcond=None)[0]
+    if abs(terms @ rates - off).max() > BOTH_EXACT * abs(off).max() or rates[0] * rates[1] >= 0:
+        return
+    mine, theirs = ("w", "sign(w)") if rates[0] > 0 else ("sign(w)", "w")
+    detail = f"{max(rates):.4g}·{mine} in the gradient, {-min(rates):.4g}·{theirs} in the loss"
+    yield cause("weight-decay-mismatch", 0.99, detail=detail)
+
+
+def fitted(terms: Array, values: Array) -> Array:
+    return np.asarray(terms @ np.linalg.lstsq(terms, values, rcond=None)[0])
 
 
 def spans(w: Array, gradient: Array) -> bool:
@@ -207,4 +251,4 @@ def saturating(e: Array, n: Array) -> tuple[float, float] | None:
     return slope, float(top / abs(slope))
 
 
-RECOGNISERS: tuple[Callable[..., Iterator[Cause]], ...] = (losses, decay, huber)
+RECOGNISERS: tuple[Callable[..., Iterator[Cause]], ...] = (losses, decay, other_decay, huber)

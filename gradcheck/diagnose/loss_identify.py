@@ -21,6 +21,9 @@ FIT = {8: 1e-9, 4: 1e-4}
 SEEN = 1e-7
 """Relative accuracy of targets that only differences show."""
 
+TELLING = 1e-5
+"""How near to 0 and 1 targets must be that were found from differences."""
+
 FEW = 300
 """Entries of which each may be moved far away, to see the target that belongs to it."""
 
@@ -176,17 +179,29 @@ def with_hidden_targets(
     """Targets that forward keeps to itself: found from differences, loss by loss."""
     if source.w is not None or not evidence.measured(source.x).all():
         return
-    if output.shape not in ((), z.shape[:-1], z.shape):  # one number, or one a row or an entry
+    if output.shape not in ((), z.shape[:-1]):  # one number, or one a row
         return
     weights = wide(evidence.cotangents[0])
     weights = weights[..., None] if 0 < weights.ndim < z.ndim else weights
     rows = z.size // z.shape[-1]
     found = np.asarray(evidence.numeric[source.x], np.float64) / weights
-    for scale in dict.fromkeys((1.0 / rows, 1.0, 1.0 / z.size, 0.5, 0.5 / rows)):
-        for loss in LOSSES:
-            if loss.takes == "any" or (z.min() > 0 and z.max() < 1):
-                yield from hiding(loss, source, z, output, found / scale, scale)
+    choices = [
+        known
+        for scale in dict.fromkeys((1.0 / rows, 1.0, 1.0 / z.size, 0.5, 0.5 / rows))
+        for loss in LOSSES
+        if loss.takes == "any" or (z.min() > 0 and z.max() < 1)
+        for known in hiding(loss, source, z, output, found / scale, scale)
+    ]
+    yield from sorted(choices, key=lambda known: not are_targets(known, evidence))
     yield from with_far_targets(evidence, source, z, output)
+
+
+def are_targets(known: Known, evidence: Evidence) -> bool:
+    """Zeros and ones, or rows that sum to one: what tells the scale of a loss linear in them."""
+    assert known.targets is not None
+    y = known.targets(evidence.inputs)
+    is_binary = abs(y * (1 - y)).max() < TELLING
+    return bool(is_binary or abs(y.sum(axis=-1) - 1).max() < TELLING)
 
 
 def hiding(
@@ -206,6 +221,8 @@ def hiding(
 def hidden(
     loss: Loss, source: Source, y: Array, z: Array, output: Array, scale: float
 ) -> Iterator[Known]:
+    if abs(y).max() < SEEN * max(1.0, abs(z).max()):
+        return  # a function of z alone
     value = reduced(loss.value(z, y), output.shape)
     if value.shape != output.shape or not np.isfinite(value).all():
         return

@@ -24,6 +24,8 @@ def evaluation(evidence: Evidence, i: int) -> Iterator[Cause]:
     x = evidence.inputs[i]
     if len(evidence.outputs) != 1 or not is_floating(x) or x.ndim == 0 or x.size < 2:
         return
+    if f"formula {i}" in evidence.memory:
+        return  # it is known exactly what backward computes
     slope = own_slope(evidence, i)
     if slope is None or evidence.analytic[i].shape != x.shape:
         return
@@ -102,6 +104,8 @@ def training(evidence: Evidence, i: int) -> Iterator[Cause]:
     Those are the running statistics: each column has its own factor, whatever dy is.
     """
     found = evidence.memory.get("normalisation")
+    if f"formula {i}" in evidence.memory:
+        return  # with few samples, other constants may look like those of evaluation
     if found is None or i != found.source.x or found.source.w is not None:
         return
     ratios = []

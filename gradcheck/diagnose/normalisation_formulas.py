@@ -36,6 +36,7 @@ class Formula:
     is_plain : the last term is x̂·mean(dy·x̂) also where the factor or an eps outside the root
         makes it another.
     front : powers of rstd too many in front of all.
+    outside : powers of γ in front of all, after the means.
     """
 
     root: Root
@@ -45,6 +46,7 @@ class Formula:
     power: int = 0
     is_plain: bool = False
     front: int = 0
+    outside: int = 0
 
     def terms(self, parts: Parts) -> list[Array]:
         r = self.root.rstd(parts.variance)
@@ -56,7 +58,7 @@ class Formula:
             curve = self.inner.factor * inner / np.sqrt(self.inner.factor * parts.variance)
         curve = np.where(np.isfinite(curve), curve, 0.0)
         last = r * curve * inner ** (-self.power) * u * mean(g[2] * u)
-        more = r**self.front
+        more = r**self.front * parts.gamma**self.outside
         return [more * r * g[0], -more * r * mean(g[1]), -more * last]
 
     def dz(self, parts: Parts) -> Array:
@@ -123,6 +125,7 @@ def with_terms_missing(right: Formula) -> Iterator[Mutant]:
 def with_gamma_wrong(right: Formula) -> Iterator[Mutant]:
     for gammas in ((0, 0, 0), (0, 1, 1), (1, 0, 0), (1, 0, 1), (1, 1, 0), (2, 2, 2), (-1, -1, -1)):
         yield Mutant("batchnorm-gamma-missing", replace(right, gammas=gammas))
+    yield Mutant("batchnorm-gamma-missing", replace(right, gammas=(0, 0, 0), outside=1))
 
 
 def with_other_eps(right: Formula) -> Iterator[Mutant]:

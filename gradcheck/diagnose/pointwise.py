@@ -18,6 +18,7 @@ from gradcheck.diagnose.experiments import (
     analytic_of,
     certainty,
     close,
+    fresh_cotangents,
     fresh_points,
     jacobian,
     remembered,
@@ -29,6 +30,13 @@ Array = np.ndarray
 
 BESIDE = "as in x + f(x)"
 """How an input reaches the output twice."""
+
+
+UNNAMED = 0.6
+"""The match of a derivative that has no name: that it is one is known, and not which."""
+
+FEWEST = 5
+"""So many entries at least, for a derivative without a name."""
 
 
 @dataclass(frozen=True)
@@ -322,11 +330,43 @@ def wrong_function(evidence: Evidence, i: int) -> Iterator[Cause]:
     with np.errstate(all="ignore"):
         given = shortest(fits(found.analytic / found.dy, found.dy, near, variables))
         right = shortest(fits(found.slope, found.dy, near, variables))
+    if not given and (shown := unnamed(evidence, i, found, near)):
+        name = evidence.names[i]
+        yield cause(
+            "wrong-function-derivative",
+            UNNAMED,
+            given=f"dy·g({name}) with {shown[0]}",
+            right=f"dy·φ'({name}) with {shown[1]}",
+        )
     if given:
         meant = right[0].formula if right else "φ'(x)"
         yield cause(
             "wrong-function-derivative", given=f"dy·{given[0].formula}", right=f"dy·{meant}"
         )
+
+
+def unnamed(evidence: Evidence, i: int, found: Samples, near: float) -> tuple[str, str] | None:
+    """g and φ' at one x, if the gradient is dy·g whatever dy is, and g is wrong at most places."""
+    with np.errstate(all="ignore"):
+        given = (found.analytic / found.dy)[: found.first]
+    slope, x = found.slope[: found.first], found.x[: found.first]
+    off = abs(given - slope) > 100 * near * abs(slope).max(initial=0)
+    if len(given) < FEWEST or not np.isfinite(given).all() or off.mean() < 0.5:
+        return None
+    if not evidence.is_fixed and not is_proportional(evidence, i, near):
+        return None
+    k = int(abs(given - slope).argmax())
+    return f"g({x[k]:.3g}) = {given[k]:.4g}", f"φ'({x[k]:.3g}) = {slope[k]:.4g}"
+
+
+def is_proportional(evidence: Evidence, i: int, near: float) -> bool:
+    """Whether each entry of the gradient is its own entry of dy times what dy does not change."""
+    analytic, dy = analytic_of(evidence, i), evidence.cotangents[0]
+    other = fresh_cotangents(evidence)
+    answer = evidence.gradients_at(other)
+    if analytic is None or answer is None or answer[i] is None or dy.shape != analytic.shape:
+        return False
+    return answer[i].shape == dy.shape and close(answer[i] * dy, analytic * other[0], near)
 
 
 RECOGNISERS = (

@@ -58,9 +58,10 @@ def loses(evidence: Evidence, i: int, analytic: Array, dtype: str, nudge: float)
         c * (1 + nudge) for c in evidence.cotangents
     ]  # fmt: skip
     counted = analytic != 0
-    for cotangents, inputs in (
-        (nudged, moved), (nudged, evidence.inputs), (evidence.cotangents, moved),
-    ):  # fmt: skip
+    changes = [(nudged, moved)]
+    if not evidence.is_fixed:  # else one of these changes nothing that backward sees
+        changes += [(nudged, evidence.inputs), (evidence.cotangents, moved)]
+    for cotangents, inputs in changes:
         gradients = evidence.gradients_at(cotangents, inputs)
         if gradients is None or gradients[i] is None or gradients[i].shape != analytic.shape:
             return False

@@ -153,6 +153,7 @@ def by_index(evidence: Evidence, i: int) -> Iterator[Cause]:
     wrong, known = wrong_entries(evidence, i), evidence.measured(i)
     if wrong is None or wrong.size == 1:
         return
+    known = known & (wrong | (abs(evidence.numeric[i]) > evidence.error_bars[i]))
     count, total = int(wrong.sum()), wrong.size
     if known.sum() == 1:
         index = tuple(int(k) for k in np.argwhere(wrong)[0])

@@ -158,24 +158,10 @@ def term_weights(
     evidence: Evidence, i: int, found: Jacobian, which: Array, place: slice, n: int
 ) -> Array | None:
     """The sₖ, rounded, if the gradient is such a sum; None else."""
-    equations = [(evidence.cotangents, evidence.analytic)]
-    rows = len(found.entries)
-    while rows * len(equations) < n + 2:
-        if len(equations) >= DRAWS:
-            return None
-        cotangents = fresh_cotangents(evidence)
-        gradients = evidence.gradients_at(cotangents)
-        if gradients is None or gradients[i] is None:
-            return None
-        equations.append((cotangents, gradients))
-    blocks, sides = [], []
-    for cotangents, gradients in equations:
-        contributions = found.slopes[:, place] * flat(cotangents)[place]
-        order = np.argsort(which, kind="stable")
-        starts = np.searchsorted(which[order], np.arange(n))
-        blocks.append(np.add.reduceat(contributions[:, order], starts, axis=1))
-        sides.append(np.asarray(gradients[i], np.float64).ravel()[found.entries])
-    matrix, side = np.concatenate(blocks), np.concatenate(sides)
+    system = equations(evidence, i, found, which, place, n)
+    if system is None:
+        return None
+    matrix, side = system
     if not np.isfinite(side).all() or is_separate(matrix):
         return None
     weights = np.linalg.lstsq(matrix, side, rcond=None)[0]
@@ -183,6 +169,37 @@ def term_weights(
     rounded = np.round(weights, 2)
     is_exact = close(matrix @ rounded, side, 10 * certainty(evidence, i))
     return rounded + 0.0 if is_exact else None
+
+
+def equations(
+    evidence: Evidence, i: int, found: Jacobian, which: Array, place: slice, n: int
+) -> tuple[Array, Array] | None:
+    """Σ sₖ·(term k) = a for each entry and as many cotangents as fix the sₖ; None if none do."""
+    order = np.argsort(which, kind="stable")
+    starts = np.searchsorted(which[order], np.arange(n))
+    blocks: list[Array] = []
+    sides: list[Array] = []
+    cotangents, gradients = evidence.cotangents, evidence.analytic
+    for _ in range(DRAWS):
+        contributions = found.slopes[:, place] * flat(cotangents)[place]
+        blocks.append(np.add.reduceat(contributions[:, order], starts, axis=1))
+        sides.append(np.asarray(gradients[i], np.float64).ravel()[found.entries])
+        matrix = np.concatenate(blocks)
+        used = abs(matrix).max(axis=0) >= 1e-9 * abs(matrix).max()
+        if len(matrix) >= n + 2 and is_determined(matrix[:, used]):
+            return matrix, np.concatenate(sides)
+        cotangents = fresh_cotangents(evidence)
+        answer = evidence.gradients_at(cotangents)
+        if answer is None or answer[i] is None:
+            return None
+        gradients = answer
+    return None
+
+
+def is_determined(matrix: Array) -> bool:
+    """Whether there is one solution only, to many digits."""
+    sizes = np.linalg.svd(matrix, compute_uv=False)
+    return len(sizes) == matrix.shape[1] and bool(sizes[-1] > 1e-4 * sizes[0])
 
 
 def is_separate(matrix: Array) -> bool:

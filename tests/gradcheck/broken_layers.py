@@ -454,6 +454,35 @@ class TrainingsBackward(Norm):
         return dx
 
 
+@planted("batchnorm-gamma-missing")
+class WithoutGamma(Norm):
+    """Wrong in both modes: so the mode is not to blame."""
+
+    def backward(self, dy):
+        kept, self.gamma = self.gamma, np.ones_like(self.gamma)
+        dx = super().backward(dy)
+        self.gamma = kept
+        return dx
+
+
+@planted("swapped-gradients")
+class SwappedSums(Norm):
+    def backward(self, dy):
+        dx = super().backward(dy)
+        self.dgamma, self.dbeta = self.dbeta, self.dgamma
+        return dx
+
+
+@planted("swapped-gradients")
+class SwappedMeans(Norm):
+    """Means over the batch, a convention; swapped, which is none."""
+
+    def backward(self, dy):
+        dx = super().backward(dy)
+        self.dgamma, self.dbeta = self.dbeta / len(dy), self.dgamma / len(dy)
+        return dx
+
+
 # ---------------------------------------------------------------------- plain mistakes
 
 

@@ -149,3 +149,20 @@ def test_a_loss_that_is_infinite_at_a_logit_of_1000(rng):
 
     report = check_gradient(loss, lambda z: ((stable(z) - y) / len(z),), [rng.normal(size=(4, 3))])
     assert first(report) == "max-shift-missing"
+
+
+def test_an_overflow_is_named_where_forward_gives_no_number(rng):
+    def naive(z):
+        return np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+
+    def gradient(dy, z):
+        p = naive(z)
+        return (p * (dy - (dy * p).sum(axis=1, keepdims=True)),)
+
+    z = rng.standard_normal((5, 4)) + 800
+    with np.errstate(all="ignore"):
+        report = check(naive, gradient, [z], ["z"])
+    assert report.verdict == "inconclusive"
+    assert report.causes[0].slug == "max-shift-missing"
+    report = check(lambda z: np.log(z - 1e4), lambda dy, z: (dy / z,), [z], ["z"])
+    assert not report.causes

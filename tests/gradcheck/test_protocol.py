@@ -14,6 +14,7 @@ def test_planted_mistakes_are_named(name, rng):
     report = check_module(layer(rng), rng.standard_normal((6, 3)))
     assert report.verdict == "fail", str(report)
     assert report.causes[0].slug in slugs, [str(cause) for cause in report.causes]
+    assert "<" not in report.causes[0].sentence  # no field left blank
 
 
 def test_a_layer_that_must_accumulate(rng):

@@ -166,7 +166,7 @@ def named(report, slug, name):
     assert causes[0].slug == slug, [(c.slug, round(c.score, 3)) for c in causes]
 
 
-@pytest.mark.parametrize("shape", [(3, 4), (20, 3), (30, 7)], ids=str)
+@pytest.mark.parametrize("shape", [(3, 4), (20, 3)], ids=str)
 @pytest.mark.parametrize("mistake", LOSSES)
 def test_a_wrong_gradient_is_named(mistake, shape):
     slug, loss, gradient = LOSSES[mistake]
@@ -212,6 +212,54 @@ def test_with_labels_and_with_targets_that_stay_inside(mistake):
     if mistake != "smoothing":
         report = check_gradient(lambda z: loss(z, y), lambda z: (gradient(z, y),), [z], ["z"])
         named(report, slug, "z")
+
+
+HIDDEN = {
+    "half": (binary_p, "loss-half-missing", lambda p, y: -y / p / p.size),
+    "likelihood": (likelihood, "gradient-at-logits", lambda p, y: (p - y) / n(p)),
+    "no targets": (squared, "gradient-of-another-loss", lambda p, y: 2 * p / p.size),
+    "divided twice": (
+        entropy,
+        "scaled-by-constant",
+        lambda z, y: (softmax(z) - y) / n(z) / y.shape[1],
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", HIDDEN)
+def test_targets_of_any_loss_that_stay_inside(mistake):
+    loss, slug, gradient = HIDDEN[mistake]
+    z, y = draw((6, 4))
+    p = softmax(z)
+    report = check_gradient(lambda p: loss(p, y), lambda p: (gradient(p, y),), [p], ["p"])
+    named(report, slug, "p")
+
+
+def test_targets_inside_that_sum_to_anything():
+    z, _ = draw((5, 4))
+    y = np.random.default_rng(1).uniform(0, 3, z.shape)
+    report = check_gradient(
+        lambda z: strict_entropy(z, y) * len(z), lambda z: (softmax(z) - y,), [z], ["z"]
+    )
+    named(report, "targets-not-normalised", "z")
+
+
+def test_a_square_without_targets_is_no_loss():
+    z, _ = draw((5, 4))
+    report = check_gradient(lambda z: (z * z).sum(), lambda z: (z,), [z], ["z"])
+    named(report, "scaled-by-constant", "z")
+
+
+def test_one_decay_in_the_loss_and_the_other_in_the_gradient():
+    x, w = np.random.default_rng(1).standard_normal((9, 5)), np.linspace(-1, 2, 5)
+    report = check_gradient(
+        lambda w: ((x @ w) ** 2).sum() + 0.3 * abs(w).sum(),
+        lambda w: (2 * x.T @ (x @ w) + 0.6 * w,),
+        [w],
+        ["w"],
+    )
+    named(report, "weight-decay-mismatch", "w")
+    assert "0.6·w in the gradient, 0.3·sign(w) in the loss" in report.causes[0].sentence
 
 
 @pytest.mark.parametrize("mistake", ["targets forgotten", "wrong axis", "right class only"])
