@@ -58,6 +58,7 @@ class Settings:
     domain : for each name, the least and the greatest value that differences may go to.
     further_points : whether the gradient is checked elsewhere, too.
     twin : forward in float64, for a function that computes in float32.
+    may_accumulate : a second backward may add to the first.
     progress : is told of every array how many places are measured; None: a terminal's line.
     """
 
@@ -69,6 +70,7 @@ class Settings:
     further_points: bool = True
     twin: Any = None
     notes: tuple[str, ...] = ()
+    may_accumulate: bool = False
     progress: Progress | None = None
 
 
@@ -189,7 +191,8 @@ class Examination:
         """What does not hold becomes a finding."""
         subject, point = self.subject, self.point
         self.add(relations.overwritten(subject, point, elsewhere(self.inputs, self.rng)))
-        self.add(relations.kept(subject, point))
+        if not self.settings.may_accumulate:
+            self.add(relations.kept(subject, point))
         self.add(relations.laid_out(subject, point, self.rng))
         if not self.settings.is_fixed:
             self.add(nonlinear(subject, point))

@@ -135,6 +135,7 @@ def examined(
         cotangents=cotangents,
         twin=twin_of(trial, inputs),
         notes=tuple(notes),
+        may_accumulate=True,
     )
     report = examine(subject, inputs, settings)
     if session is not None:
