@@ -84,7 +84,9 @@ def record_op(op, memory, arena, gradients, rows, slopes, table):
         log2_statistics(y, table[OUTPUT])
         x = vector(arena, op[X], rows * m)
         slope = vector(slopes, rows * m, rows * m)
-        activation_backward(op[CODE], memory[op[SETTING]], vector(slopes, 0, rows * m), x, y, slope)
+        activation_backward(
+            op[CODE], memory[op[SETTING]], vector(slopes, 0, rows * m), x, y, slope
+        )
         fractions(matrix(slopes, rows * m, rows, m), table)
         return
     log2_statistics(y, table[PREACTIVATION])
@@ -156,7 +158,9 @@ def as_series(tables: Array, losses: Array, lr: float) -> dict[str, Array]:
     found["saturated"] = np.ascontiguousarray(tables[:, :, FRACTIONS, SATURATED])
     found["alignment"] = np.ascontiguousarray(tables[:, -1, FRACTIONS, ALIGNMENT])
     with np.errstate(divide="ignore", invalid="ignore"):
-        found["log2_update_to_weight"] = np.log2(lr) + tables[:, :, DW, 0] - tables[:, :, W, 0]
+        found["log2_update_to_weight"] = (
+            np.log2(lr) + tables[:, :, DW, 0] - tables[:, :, W, 0]
+        )
         found["loss"] = losses
         found["log2_loss"] = np.log2(np.abs(losses))
         largest = tables[:, :, : len(TENSORS), 1].max(axis=(1, 2))
