@@ -1,13 +1,14 @@
 """The pass in which values will overflow, foreseen from the logarithms of the passes so far.
 
-In a product of L weights the gradient of each is the product of the others. So where updates
-dominate, with w the logarithms of the weights' norms, d those of their gradients,
+In a product of L weights the gradient of each is the product of the others. So, with w the
+logarithms of the weights' norms and d those of their gradients, a pass makes
 
-    w' = log2(2^w + lr·2^d),    d' = d + (sum of the other weights' growth),
+    w' = log2(2^w + lr·2^d),    d' = d + (growth of the other weights),
 
 and with a gradient at the output that stays as large as it is, the exponent of the largest
-value obeys e' = (L - 1)·e + c: with three layers it doubles in every pass. (With mse the gradient
-at the output grows with the output, and the exponent is multiplied by 2·L - 1.)
+value obeys e' = (L - 1)·e + c: with three layers it doubles in every pass. With mse the gradient
+at the output grows with the output. Behind an activation that is bounded only the last weights
+make the output larger.
 """
 
 from dataclasses import dataclass
@@ -22,93 +23,137 @@ AGREEMENT = 0.5
 LEAST_GROWTH = 1.0
 """Bits in the last pass: less is no explosion yet."""
 
+REINFORCED = -0.01
+"""The cosine between output and its gradient is below this where the update makes the output
+larger, instead of turning it round."""
+
+DEAD = 0.5
+"""Where the update turns the output round, so large a part of units that are dead is a sign that
+the others die, too, and with them the gradient."""
+
+BOUNDED = ("sigmoid", "tanh")
+IMMORTAL = ("identity", "leaky_relu")
+"""Activations whose slope is nowhere near 0."""
+
+
+@dataclass(frozen=True)
+class Law:
+    """What the recursion depends on besides sizes."""
+
+    log2_lr: float
+    is_squares: bool
+    is_bounded: bool
+    can_die: bool
+    limit: float
+    passes: int
+
 
 @dataclass(frozen=True)
 class Sizes:
-    """Logarithms (base 2) of what the law follows: norms of weights and gradients, and the
-    largest values of outputs, gradients and loss.
-    """
+    """Logarithms (base 2): norms of weights and gradients, and the largest values of each kind."""
 
     weights: Array
     gradients: Array
-    output: float
+    weight_max: Array
     gradient_max: Array
+    output: float
     loss: float
-    other: float
 
     @property
     def largest(self) -> float:
-        return float(max(self.output, self.gradient_max.max(), self.loss, self.other))
+        return float(max(self.weight_max.max(), self.gradient_max.max(), self.output, self.loss))
 
 
 def sizes_at(series: dict[str, Array], i: int) -> Sizes:
     """The sizes in pass i + 1."""
     return Sizes(
-        series["W.log2_norm"][i],
-        series["dW.log2_norm"][i],
-        float(np.maximum(series["output.log2_max"], series["preactivation.log2_max"])[i].max()),
-        series["dW.log2_max"][i],
-        float(series["log2_loss"][i]),
-        float(max(series["dx.log2_max"][i].max(), series["W.log2_max"][i].max())),
+        weights=series["W.log2_norm"][i],
+        gradients=series["dW.log2_norm"][i],
+        weight_max=series["W.log2_max"][i],
+        gradient_max=np.maximum(series["dW.log2_max"][i], series["dx.log2_max"][i]),
+        output=float(
+            max(series["output.log2_max"][i].max(), series["preactivation.log2_max"][i].max())
+        ),
+        loss=float(series["log2_loss"][i]),
     )
 
 
-def after(sizes: Sizes, log2_lr: float, is_squares: bool, scale: float = 1.0) -> Sizes:
-    """The law: one pass later. `scale` corrects the growth."""
-    weights = np.logaddexp2(sizes.weights, log2_lr + sizes.gradients)
-    growth = (weights - sizes.weights) * scale
-    weights = sizes.weights + growth
-    total = growth.sum()
-    others = total - growth + (total if is_squares else 0)
+def after(sizes: Sizes, law: Law, scale: float = 1.0) -> Sizes:
+    """One pass later. `scale` multiplies the growth of the weights."""
+    growth = scale * (np.logaddexp2(sizes.weights, law.log2_lr + sizes.gradients) - sizes.weights)
+    passed = np.zeros_like(growth) if law.is_bounded else growth
+    total = passed[:-1].sum() + growth[-1]
+    others = total - growth + (total if law.is_squares else 0)
+    if law.is_bounded:
+        others = np.full_like(growth, total if law.is_squares else 0)
     return Sizes(
-        weights,
-        sizes.gradients + others,
-        sizes.output + total,
-        sizes.gradient_max + others,
-        sizes.loss + total * (1 + is_squares),
-        sizes.other + total * (1 + is_squares) - growth[0],
+        weights=sizes.weights + growth,
+        gradients=sizes.gradients + others,
+        weight_max=sizes.weight_max + growth,
+        gradient_max=sizes.gradient_max + others,
+        output=sizes.output + total,
+        loss=sizes.loss + total * (1 + law.is_squares),
     )
 
 
-def overflow(
-    sizes: Sizes, number: int, limit: float, passes: int, log2_lr: float, is_squares: bool,
-    scale: float,
-) -> int | None:  # fmt: skip
-    """The pass in which the law reaches the limit, from the sizes of pass `number`."""
-    while number < passes:
-        sizes, number = after(sizes, log2_lr, is_squares, scale), number + 1
-        if not sizes.largest < limit:
+def overflow(sizes: Sizes, number: int, law: Law, scale: float) -> int | None:
+    """The pass in which the law reaches the limit, from the sizes of pass `number` on."""
+    while number < law.passes:
+        sizes, number = after(sizes, law, scale), number + 1
+        if not sizes.largest < law.limit:
             return number
     return None
 
 
 def first_forecast(
-    series: dict[str, Array], criterion: str, dtype: np.dtype, lr: float, passes: int
-) -> tuple[int, int] | None:
+    series: dict[str, Array], criterion: str, activation: str, dtype: np.dtype, lr: float,
+    passes: int,
+) -> tuple[int, int] | None:  # fmt: skip
     """(pass of the overflow, pass after which that was clear); None where it never was."""
-    limit = float(np.log2(np.finfo(dtype).max))
+    law = Law(
+        log2_lr=float(np.log2(lr)) if lr > 0 else -np.inf,
+        is_squares=criterion == "mse",
+        is_bounded=activation in BOUNDED,
+        can_die=activation not in IMMORTAL,
+        limit=float(np.log2(np.finfo(dtype).max)),
+        passes=passes,
+    )
     for i in range(1, len(series["loss"])):
-        found = forecast_at(series, i, criterion == "mse", limit, float(np.log2(lr)), passes)
+        found = forecast_at(series, i, law)
         if found is not None:
             return found, i + 1
     return None
 
 
-def forecast_at(
-    series: dict[str, Array], i: int, is_squares: bool, limit: float, log2_lr: float, passes: int
-) -> int | None:
+def forecast_at(series: dict[str, Array], i: int, law: Law) -> int | None:
     """The pass of the overflow as it looks after pass i + 1."""
-    before, now = sizes_at(series, i - 1), sizes_at(series, i)
-    growth = now.largest - before.largest
-    expected = after(before, log2_lr, is_squares).largest - before.largest
-    if not (LEAST_GROWTH <= growth < limit and expected > 0):
+    ratio = ratio_at(series, i, law)
+    if ratio is None:
         return None
-    ratio = growth / expected
-    if not abs(ratio - 1) <= AGREEMENT:
+    if series["alignment"][i] > REINFORCED and not is_confirmed(series, i, law):
         return None
-    by_law, corrected = (
-        overflow(now, i + 1, limit, passes, log2_lr, is_squares, scale) for scale in (1.0, ratio)
-    )
+    now = sizes_at(series, i)
+    by_law, corrected = (overflow(now, i + 1, law, scale) for scale in (1.0, ratio))
     if by_law is None or corrected is None or abs(by_law - corrected) > 1:
         return None
     return corrected
+
+
+def is_confirmed(series: dict[str, Array], i: int, law: Law) -> bool:
+    """Whether the law has held in the pass before, too, and most units live: for updates that
+    turn the output round, after which all may be dead.
+    """
+    if law.can_die and series["dead"][i].max() > DEAD:
+        return False
+    return i >= 2 and ratio_at(series, i - 1, law) is not None
+
+
+def ratio_at(series: dict[str, Array], i: int, law: Law) -> float | None:
+    """Growth in pass i + 1, as a part of what the law expected; None where they disagree."""
+    before, now = sizes_at(series, i - 1), sizes_at(series, i)
+    growth = now.largest - before.largest
+    expected = after(before, law).largest - before.largest
+    if not (LEAST_GROWTH <= growth < law.limit and expected > 0):
+        return None
+    ratio = growth / expected
+    return ratio if abs(ratio - 1) <= AGREEMENT else None

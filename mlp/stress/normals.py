@@ -18,8 +18,8 @@ from kernels.jit import jit, jit_as_written
 
 Array = np.ndarray
 
-PAIRS = 2**31
-"""Of normals in a stream: a position has 32 bits, and a pair takes two."""
+LENGTH = 2**31
+"""Normals of one stream, at most: farther on the second hash of a pair meets the first of others."""
 
 MIX1, MIX2, MIX3 = np.uint32(0xED5AD4BB), np.uint32(0xAC4C1B51), np.uint32(0x31848BAB)
 SHIFT1, SHIFT2, SHIFT3, SHIFT4 = np.uint32(17), np.uint32(11), np.uint32(15), np.uint32(14)
@@ -140,9 +140,16 @@ def fill_block(key1, key2, block, scale, out):
         out[BLOCK // 2 + j] = r * y
 
 
-def stream_keys(*numbers: int) -> tuple[np.uint32, np.uint32]:
-    """The keys of the stream that has these numbers: a seed, and what counts within it."""
-    words = np.random.SeedSequence(numbers).generate_state(2, np.uint32)
+@jit
+def layer_keys(key1, key2, layer):
+    """The keys of a stream within a stream: of layer number `layer`, of the seed's keys."""
+    at = np.uint32(np.uint32(layer) * OTHER + key1)
+    return mix(at, key2), mix(np.uint32(~at), key2)
+
+
+def seed_keys(seed: int) -> tuple[np.uint32, np.uint32]:
+    """The keys of a seed."""
+    words = np.random.SeedSequence(seed).generate_state(2, np.uint32)
     return np.uint32(words[0]), np.uint32(words[1])
 
 

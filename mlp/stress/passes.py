@@ -106,7 +106,7 @@ def record(net: MLP, x: Array, y: Array, passes: int) -> Study:
             found = first_nonfinite(net, x, y, number)
             break
     study = Study({}, recorder.series(), overflow_pass=overflow, first_nonfinite=found)
-    forecast = first_forecast(study.series, net.criterion.name, net.dtype, net.lr, passes)
+    forecast = first_forecast(study.series, net.criterion.name, net.activations[0].name, net.dtype, net.lr, passes)
     if forecast is not None:
         study.forecast_pass, study.forecast_made_at = forecast
     return study
