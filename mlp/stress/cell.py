@@ -9,7 +9,7 @@ from mlp.network import MLP
 from mlp.stress.grid import Cell
 from mlp.stress.passes import run
 from mlp.stress.series import Array, Study, as_plain
-from mlp.stress.starts import start
+from mlp.stress.starts import as_start
 
 Result = dict[str, Any]
 
@@ -45,20 +45,22 @@ def problem(cell: Cell) -> tuple[MLP, Array, Array]:
         targets = rng.normal(size=(cell.batch, cell.width)).astype(cell.dtype)
     else:
         targets = rng.integers(cell.width, size=cell.batch)
-    weights, biases = start("init", cell.init)
+    start = as_start("init", cell.init)
     net = MLP(
         cell.width,
         cell.width,
         hiddens=[cell.width] * (cell.depth - 1),
         activations=cell.activation,
-        weight_init_fn=lambda n_in, n_out: weights(rng, n_in, n_out),
-        bias_init_fn=lambda n_out: biases(rng, n_out),
+        weight_init_fn=lambda n_in, n_out: start.weights(rng, n_in, n_out),
+        bias_init_fn=lambda n_out: start.biases(rng, n_out),
         criterion=cell.criterion,
         lr=cell.lr,
         num_bn_layers=cell.depth - 1 if cell.normalization == "batchnorm" else 0,
         dtype=cell.dtype,
     )
-    return net, x.astype(cell.dtype), targets
+    x = x.astype(cell.dtype)
+    start.finish(net, x)
+    return net, x, targets
 
 
 def summary(study: Study) -> Result:

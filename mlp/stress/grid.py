@@ -12,7 +12,7 @@ import numpy as np
 from kernels.activation import ACTIVATIONS
 from mlp.arguments import as_dtype, as_sequence, by_name, whole
 from mlp.criteria import CRITERIA
-from mlp.stress.starts import start
+from mlp.stress.starts import as_start
 
 LIMIT = 100_000
 """Cells of a grid that nobody has allowed more: an hour or so of small networks."""
@@ -120,9 +120,13 @@ class Grid:
 
     def __iter__(self) -> Iterator[Cell]:
         """The cells, one after another."""
-        common = (self.passes, self.batch, self.criterion, self.dtype)
-        for values in itertools.product(*self.axes):
-            yield Cell(*values, *common)
+        for init, activation, normalization, depth, width, lr, seed in itertools.product(
+            *self.axes
+        ):
+            yield Cell(
+                init, activation, normalization, depth, width, lr, seed,
+                self.passes, self.batch, self.criterion, self.dtype,
+            )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -159,7 +163,7 @@ def checked_axis(name: str, values: Any) -> Sequence[Any]:
 def checked_value(where: str, name: str, value: Any) -> Any:
     """One value of the axis of that name."""
     if name == "init":
-        start(where, value)
+        as_start(where, value)
         return value
     if name == "activation":
         return by_name(where, value, [op.name for op in ACTIVATIONS])

@@ -1,101 +1,69 @@
-"""First weights and biases by name, of any network that is put under stress."""
+"""First weights and biases by name, of the networks of a sweep."""
 
 import math
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
-from kernels.jit import jit_as_written
+from kernels.op import OPS
 from mlp.arguments import by_name
-from mlp.initializers import INITIALIZERS, Array, Initializer
+from mlp.network import MLP
+from mlp.stress import draws
+from mlp.stress.normals import seed_keys
+from mlp.stress.orthogonal import orthogonal
+from mlp.stress.series import Array
 
-Biases = Callable[[np.random.Generator, int], Array]
-
-
-def uniform(rng: np.random.Generator, n_in: int, n_out: int) -> Array:
-    """U(±1/√n_in), the heuristic that Glorot & Bengio (2010) found too small."""
-    bound = 1 / math.sqrt(n_in)
-    return rng.uniform(-bound, bound, (n_in, n_out))
-
-
-def orthogonal(rng: np.random.Generator, n_in: int, n_out: int) -> Array:
-    """Columns, or rows where they are fewer, orthonormal and uniformly so (Saxe et al. 2014,
-    arXiv:1312.6120): QR of a normal matrix, with a positive diagonal in R.
-    """
-    vectors = rng.normal(size=(min(n_in, n_out), max(n_in, n_out)))
-    orthonormalize(vectors)
-    return vectors if n_in <= n_out else np.ascontiguousarray(vectors.T)
+NAMES = (*draws.NAMES, "scaled")
+"""Those of a study of depth, where normal is normal:σ; and scaled:σ_w:σ_b, N(0, σ_w²/n) for
+weights and N(0, σ_b²) for biases, as in mean-field theory."""
 
 
-@jit_as_written
-def orthonormalize(rows):
-    """Gram and Schmidt, each row twice, which is enough (Giraud et al. 2005).
+@dataclass(frozen=True)
+class Start:
+    """How weights and biases begin."""
 
-    LAPACK's bits depend on its number of threads; these do not.
-    """
-    for i in range(rows.shape[0]):
-        for _ in range(2):
-            for j in range(i):
-                product = 0.0
-                for k in range(rows.shape[1]):
-                    product += rows[i, k] * rows[j, k]
-                for k in range(rows.shape[1]):
-                    rows[i, k] -= product * rows[j, k]
-        square = 0.0
-        for k in range(rows.shape[1]):
-            square += rows[i, k] * rows[i, k]
-        for k in range(rows.shape[1]):
-            rows[i, k] /= math.sqrt(square)
+    draw: draws.Draw
+    sigma_w: float | None = None
+    sigma_b: float = 0.0
 
+    def weights(self, rng: np.random.Generator, n_in: int, n_out: int) -> Array:
+        if self.sigma_w is not None:
+            return rng.normal(0.0, self.sigma_w / math.sqrt(n_in), (n_in, n_out))
+        if self.draw.name in ("orthogonal", "lsuv"):
+            return orthogonal(rng, n_in, n_out)
+        found = np.empty((n_in, n_out), np.float32)
+        self.draw.fill(seed_keys(int(rng.integers(2**63))), found)
+        return found.astype(np.float64)
 
-def zero_biases(_rng: np.random.Generator, n_out: int) -> Array:
-    return np.zeros((1, n_out))
+    def biases(self, rng: np.random.Generator, n_out: int) -> Array:
+        return rng.normal(0.0, self.sigma_b, (1, n_out)) if self.sigma_b else np.zeros((1, n_out))
 
-
-NAMED: dict[str, Initializer] = {
-    "he": INITIALIZERS["he"],
-    "xavier": INITIALIZERS["xavier"],
-    "uniform": uniform,
-    "orthogonal": orthogonal,
-}
-
-WITH_NUMBERS = {"normal": ("σ",), "scaled": ("σ_w", "σ_b")}
-"""normal:σ draws N(0, σ²), scaled:σ_w:σ_b draws N(0, σ_w²/n_in) and biases N(0, σ_b²)."""
-
-
-def start(where: str, name: str) -> tuple[Initializer, Biases]:
-    """How weights and biases of that name are drawn: he, normal:0.1, scaled:1.3:0.3, …"""
-    word, *rest = name.split(":") if isinstance(name, str) else [name]
-    if word not in WITH_NUMBERS or not rest:
-        by_name(where, name, [*NAMED, *(f"{key}:σ" for key in WITH_NUMBERS)])
-        return NAMED[name], zero_biases
-    numbers = [positive(where, name, text) for text in rest]
-    most = len(WITH_NUMBERS[word])
-    if len(numbers) > most:
-        expected = ":".join((word, *WITH_NUMBERS[word]))
-        raise ValueError(f"{where} is {name!r}, expected {expected}")
-    return drawn_with(word, *numbers)
+    def finish(self, net: MLP, x: Array) -> None:
+        """With lsuv: scale each layer's weights until the batch's pre-activations have variance 1
+        (Mishkin & Matas 2016, arXiv:1511.06422).
+        """
+        if not self.draw.unit_variance:
+            return
+        for layer, linear in enumerate(net.linear_layers):
+            inputs = x
+            if layer:
+                net.forward(x)
+                state = net.activations[layer - 1].state
+                assert state is not None
+                inputs = state
+            spread = float(OPS["affine"].value(inputs, linear.W, 0 * linear.b[0])[0].std())
+            if spread > 0:
+                linear.W = linear.W / spread
 
 
-def positive(where: str, name: str, text: str) -> float:
-    """A number in a name; not negative, for it is a standard deviation."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value < math.inf:
-        raise ValueError(f"{where} is {name!r}: got {text!r}, expected a number of at least 0")
-    return value
-
-
-def drawn_with(word: str, sigma: float, sigma_b: float = 0.0) -> tuple[Initializer, Biases]:
-    """Normal weights and biases of these standard deviations."""
-
-    def weights(rng: np.random.Generator, n_in: int, n_out: int) -> Array:
-        scale = sigma / math.sqrt(n_in) if word == "scaled" else sigma
-        return rng.normal(0.0, scale, (n_in, n_out))
-
-    def biases(rng: np.random.Generator, n_out: int) -> Array:
-        return rng.normal(0.0, sigma_b, (1, n_out))
-
-    return weights, biases
+def as_start(where: str, name: str) -> Start:
+    """The start of that name: he, normal:0.1, scaled:1.3:0.3, …"""
+    if not isinstance(name, str):
+        raise TypeError(f"{where} is {name!r}, expected one of {', '.join(NAMES)}")
+    word, *rest = name.split(":")
+    by_name(where, word, NAMES)
+    if word != "scaled":
+        return Start(draws.as_draw(name))
+    if len(rest) not in (1, 2):
+        raise ValueError(f"{where} is {name!r}, expected scaled:σ_w or scaled:σ_w:σ_b")
+    return Start(draws.normal(0.0), *(draws.number(f"{where}: {name}", text) for text in rest))

@@ -103,8 +103,7 @@ def read(path: str | os.PathLike[str]) -> tuple[Line, list[Line]]:
     """The grid, as a dict, and the lines of the cells, of a file that a sweep has written."""
     path = Path(path)
     with path.open("rb") as file:
-        first = parsed(file.readline())
-        check_format(path, first)
+        first = check_format(path, file.readline())
         return first["grid"], [found for _, found in whole_lines(file, path)]
 
 
@@ -145,8 +144,9 @@ def whole_lines(file: IO[bytes], path: Path) -> Iterator[tuple[bytes, Line]]:
         yield line, found
 
 
-def check_format(path: Path, first: Line | None) -> None:
-    """An error where the first line is not that of a sweep of this version."""
+def check_format(path: Path, line: bytes) -> Line:
+    """What the first line says; an error where it is not that of a sweep of this version."""
+    first = parsed(line)
     if first is None or first.get("format") != FORMAT:
         raise ValueError(
             f"{path} is not a file of a sweep, expected a new or an empty one, or one to go on "
@@ -157,13 +157,12 @@ def check_format(path: Path, first: Line | None) -> None:
             f"{path} has version {first.get('version')!r}, expected {VERSION}: results of two "
             "versions are not mixed; nothing was changed"
         )
+    return first
 
 
 def check_header(path: Path, line: bytes, grid: Grid) -> None:
     """An error that says what is different in a file of another grid."""
-    first = parsed(line)
-    check_format(path, first)
-    theirs, ours = (first or {}).get("grid", {}), grid.to_dict()
+    theirs, ours = check_format(path, line).get("grid", {}), grid.to_dict()
     names = [name for name in ours if theirs.get(name) != ours[name]]
     if names:
         parts = (f"{name} {short(theirs.get(name))}, here {short(ours[name])}" for name in names)
@@ -181,6 +180,8 @@ def short(value: Any) -> str:
 
 def opened(path: Path) -> IO[bytes]:
     """The file, to read and to add to; it is made where there is none."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise ValueError(f"{path} is not a file, expected one, or a new name")
     try:
         return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
     except OSError as error:
