@@ -1,4 +1,6 @@
-"""python -m mlp warmup: compile everything now, so that nothing waits for it later."""
+"""python -m mlp warmup: compile everything now, so that nothing waits for it later.
+python -m mlp stress: gradient explosion across passes and layers.
+"""
 
 import argparse
 import gc
@@ -16,6 +18,7 @@ from kernels.op import OPS
 from mlp.arguments import DTYPES, by_name
 from mlp.network import MLP
 from mlp.progress import Progress, is_terminal
+from mlp.stress import command
 
 DONE, USAGE, INTERRUPTED = 0, 2, 130
 
@@ -110,6 +113,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help=f"only these: operations of kernels.OPS, and {ENGINE!r} for the network's loops",
     )
+    stress = commands.add_parser(
+        "stress",
+        help="repeat forward, backward and update on the toy until it explodes, and say why",
+        description="Gradient explosion across many passes of the toy, or across the layers of "
+        "random networks: measured, predicted, explained.",
+    )
+    command.add_arguments(stress)
     return top
 
 
@@ -121,10 +131,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return DONE
     known = [*OPS, ENGINE]
     try:
+        if options.command == "stress":
+            print(command.stress(options))
+            return DONE
         names = [by_name("warmup: name", name, known) for name in options.names] or known
         dtypes = [d for d in DTYPES if options.dtype in (None, d.name)]
         run(names, dtypes)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         sys.stderr.write(f"mlp: {error}\n")
         return USAGE
     except KeyboardInterrupt:

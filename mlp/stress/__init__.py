@@ -5,7 +5,9 @@
 7
 """
 
+from mlp.stress.depth import depth
+from mlp.stress.growth import DepthStudy
 from mlp.stress.passes import run
 from mlp.stress.series import NonFinite, Remedy, Study
 
-__all__ = ["NonFinite", "Remedy", "Study", "run"]
+__all__ = ["DepthStudy", "NonFinite", "Remedy", "Study", "depth", "run"]

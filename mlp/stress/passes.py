@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from kernels.activation import ACTIVATIONS
+from kernels.arrays import to_array
 from mlp.arguments import as_dtype, by_name, whole
 from mlp.network import MLP
 from mlp.stress import toy
@@ -13,6 +14,7 @@ from mlp.stress.extended import record_extended
 from mlp.stress.flight import first_nonfinite
 from mlp.stress.forecast import first_forecast
 from mlp.stress.record import Recorder
+from mlp.stress.remedies import try_remedies
 from mlp.stress.series import Array, Study
 
 PASSES = 30
@@ -31,6 +33,7 @@ def run(
     input: str = "single",  # noqa: A002, the command's name for it
     dtype: Any = "float64",
     extended: bool = False,
+    remedies: bool = False,
 ) -> Study:
     """Repeat forward, backward and update, and record each pass and layer in the log domain.
 
@@ -48,20 +51,33 @@ def run(
         What overflows is run again in scaled arithmetic, which has no largest number; that
         takes plain gradient descent. Overflow pass, forecast and first non-finite value are
         still those of `dtype`.
+    remedies : bool
+        After an overflow, try what would have prevented it.
     """
     passes = whole("run: passes", passes, low=1)
+    lr = None if lr is None else checked_rate(lr)
     if network is None:
         net, inputs, targets = toy_case(lr, activation, batchnorm, input, dtype)
     else:
         net, input = copy.copy(network), "given"  # noqa: A001
         net.lr = net.lr if lr is None else lr
     settings = {"passes": passes, **described(net), "input": input, "extended": extended}
-    start = copy.copy(net) if extended else net
+    start = copy.copy(net) if extended or remedies else net
     study = record(net, inputs, targets, passes)
     study.settings = settings
     if extended and study.overflow_pass is not None:
         study.series = record_extended(start, inputs, targets, passes)
+    if remedies and study.overflow_pass is not None:
+        study.remedies = try_remedies(start, inputs, targets, passes)
     return study
+
+
+def checked_rate(value: Any) -> float:
+    """A learning rate that is no mistake."""
+    lr = float(to_array("run: lr", value, "fiu", "a number"))
+    if not 0 < lr < np.inf:
+        raise ValueError(f"run: lr is {lr}, expected a finite number above 0")
+    return lr
 
 
 def toy_case(
@@ -106,7 +122,9 @@ def record(net: MLP, x: Array, y: Array, passes: int) -> Study:
             found = first_nonfinite(net, x, y, number)
             break
     study = Study({}, recorder.series(), overflow_pass=overflow, first_nonfinite=found)
-    forecast = first_forecast(study.series, net.criterion.name, net.activations[0].name, net.dtype, net.lr, passes)
+    forecast = first_forecast(
+        study.series, net.criterion.name, net.activations[0].name, net.dtype, net.lr, passes
+    )
     if forecast is not None:
         study.forecast_pass, study.forecast_made_at = forecast
     return study

@@ -84,9 +84,7 @@ def record_op(op, memory, arena, gradients, rows, slopes, table):
         log2_statistics(y, table[OUTPUT])
         x = vector(arena, op[X], rows * m)
         slope = vector(slopes, rows * m, rows * m)
-        activation_backward(
-            op[CODE], memory[op[SETTING]], vector(slopes, 0, rows * m), x, y, slope
-        )
+        activation_backward(op[CODE], memory[op[SETTING]], vector(slopes, 0, rows * m), x, y, slope)
         fractions(matrix(slopes, rows * m, rows, m), table)
         return
     log2_statistics(y, table[PREACTIVATION])
@@ -147,7 +145,9 @@ def empty_table(layers: int) -> Array:
     return table
 
 
-def as_series(tables: Array, losses: Array, lr: float) -> dict[str, Array]:
+def as_series(
+    tables: Array, losses: Array, lr: float, log2_losses: Array | None = None
+) -> dict[str, Array]:
     """The series of a study from tables (passes, layers, rows, statistics)."""
     found = {
         f"{tensor}.{statistic}": np.ascontiguousarray(tables[:, :, i, j])
@@ -158,11 +158,9 @@ def as_series(tables: Array, losses: Array, lr: float) -> dict[str, Array]:
     found["saturated"] = np.ascontiguousarray(tables[:, :, FRACTIONS, SATURATED])
     found["alignment"] = np.ascontiguousarray(tables[:, -1, FRACTIONS, ALIGNMENT])
     with np.errstate(divide="ignore", invalid="ignore"):
-        found["log2_update_to_weight"] = (
-            np.log2(lr) + tables[:, :, DW, 0] - tables[:, :, W, 0]
-        )
+        found["log2_update_to_weight"] = np.log2(lr) + tables[:, :, DW, 0] - tables[:, :, W, 0]
         found["loss"] = losses
-        found["log2_loss"] = np.log2(np.abs(losses))
+        found["log2_loss"] = np.log2(np.abs(losses)) if log2_losses is None else log2_losses
         largest = tables[:, :, : len(TENSORS), 1].max(axis=(1, 2))
         found["log2_largest"] = np.maximum(largest, found["log2_loss"])
     return found

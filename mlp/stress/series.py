@@ -105,7 +105,8 @@ class Study:
             raise ValueError(f"Study: version is {found.get('version')!r}, expected {VERSION}")
         rest = {key: value for key, value in found.items() if key != "version"}
         rest["series"] = {
-            name: np.array(as_floats(values), np.float64) for name, values in found["series"].items()
+            name: np.array(as_floats(values), np.float64)
+            for name, values in found["series"].items()
         }
         rest["remedies"] = [
             Remedy(**{**remedy, "log2_largest": float(remedy["log2_largest"])})

@@ -1,0 +1,84 @@
+"""python -m mlp stress: the experiment at the end of the toy, and random networks by depth."""
+
+import argparse
+import json
+from typing import Any
+
+import numpy as np
+
+from kernels.activation import ACTIVATIONS
+from mlp.arguments import DTYPES
+from mlp.stress import toy
+from mlp.stress.depth import depth
+from mlp.stress.passes import PASSES, run
+from mlp.stress.report import depth_report, passes_report
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument("--passes", type=int, default=PASSES, help="of the toy; %(default)s")
+    parser.add_argument("--lr", type=float, default=toy.LEARNING_RATE, help="%(default)s")
+    parser.add_argument(
+        "--activation", default="relu", help=", ".join(op.name for op in ACTIVATIONS)
+    )
+    parser.add_argument("--batchnorm", action="store_true", help="between Linear and activation")
+    parser.add_argument("--input", default="single", help="of the toy: single or batch")
+    parser.add_argument(
+        "--dtype", choices=[dtype.name for dtype in DTYPES], default="float64", help="%(default)s"
+    )
+    parser.add_argument(
+        "--extended", action="store_true", help="go on past overflow in scaled arithmetic"
+    )
+    parser.add_argument("--json", action="store_true", help="print the study as JSON")
+    parser.add_argument(
+        "--depth", type=int, metavar="N", help="random networks of so many layers instead"
+    )
+    parser.add_argument("--width", type=int, default=256, help="of each layer; %(default)s")
+    parser.add_argument(
+        "--init",
+        default="he",
+        help="toy, normal:σ, uniform, xavier, he, orthogonal or lsuv; %(default)s",
+    )
+    parser.add_argument("--seeds", type=int, default=20, help="%(default)s")
+
+
+def stress(options: argparse.Namespace) -> str:
+    """What the command prints."""
+    return depth_text(options) if options.depth is not None else passes_text(options)
+
+
+def passes_text(options: argparse.Namespace) -> str:
+    settings = {
+        "passes": options.passes, "lr": options.lr, "activation": options.activation,
+        "batchnorm": options.batchnorm, "input": options.input,
+    }  # fmt: skip
+    study = run(**settings, dtype=options.dtype, extended=options.extended, remedies=True)
+    if options.json:
+        return as_json(study.to_dict())
+    (other_dtype,) = {dtype.name for dtype in DTYPES} - {options.dtype}
+    return passes_report(study, run(**settings, dtype=other_dtype))
+
+
+def depth_text(options: argparse.Namespace) -> str:
+    study = depth(
+        options.depth,
+        options.width,
+        init=options.init,
+        activation=options.activation,
+        batchnorm=options.batchnorm,
+        seeds=options.seeds,
+    )
+    if not options.json:
+        return depth_report(study)
+    summary: dict[str, Any] = {}
+    for which in ("forward", "backward"):
+        parts = dict(zip(("mean", "low", "high"), study.interval(which), strict=True))
+        summary[f"{which}_interval"] = {
+            name: [value if np.isfinite(value) else str(value) for value in part.tolist()]
+            for name, part in parts.items()
+        }
+    return as_json(study.to_dict() | summary)
+
+
+def as_json(found: dict[str, Any]) -> str:
+    return json.dumps(found, indent=1, allow_nan=False, ensure_ascii=False)
