@@ -12,10 +12,12 @@ from mlp.stress import toy
 from mlp.stress.depth import depth
 from mlp.stress.passes import PASSES, run
 from mlp.stress.report import depth_report, passes_report
+from mlp.stress.sweep_command import add_sweep, sweep_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
+    add_sweep(parser.add_subparsers(dest="part", metavar="sweep"))
     parser.add_argument("--passes", type=int, default=PASSES, help="of the toy; %(default)s")
     parser.add_argument("--lr", type=float, default=toy.LEARNING_RATE, help="%(default)s")
     parser.add_argument(
@@ -44,6 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def stress(options: argparse.Namespace) -> str:
     """What the command prints."""
+    if options.part == "sweep":
+        return sweep_text(options)
     return depth_text(options) if options.depth is not None else passes_text(options)
 
 

@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -77,7 +77,7 @@ class Pool(Generic[Task, Result]):
 
     def _through(
         self, executor: Executor | None, tasks: Iterator[Task]
-    ) -> "Iterator[tuple[Task, Result]]":
+    ) -> Generator[tuple[Task, Result], None, list[Task]]:
         """Keep an executor busy until the tasks end or it breaks; returns what it had then."""
         size = 2 * self.jobs if executor is None else WINDOW
         pending: dict[Future[Result], Task] = {}
