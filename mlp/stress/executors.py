@@ -111,7 +111,7 @@ class Pool(Generic[Task, Result]):
             attempts += 1
             if waiting and attempts == ATTEMPTS:
                 raise WorkerLost(
-                    f"{waiting[0]}: its worker was lost {ATTEMPTS} times out of as many"
+                    f"sweep: the worker was lost {attempts} times in a row by {waiting[0]}"
                 )
 
 

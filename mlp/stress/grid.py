@@ -53,6 +53,9 @@ class Cell:
         """The whole description in one line; no two cells share it."""
         return " ".join(f"{name}={value}" for name, value in vars(self).items())
 
+    def __str__(self) -> str:
+        return f"cell {self.key}"
+
     def generator(self) -> np.random.Generator:
         """Seeded by SHA-256 of the key: independent of order, machine and other cells."""
         digest = hashlib.sha256(self.key.encode()).digest()
