@@ -32,12 +32,13 @@ def hessian_product(net: MLP, x: Any, y: Any) -> Callable[[Array], Array]:
         twin.params = params
         twin.forward(inputs)
         twin.backward(targets)
-        return twin.grads.copy()
+        return np.array(twin.grads)
 
     def product(v: Array) -> Array:
         size = float(np.linalg.norm(v))
         step = STEP * max(1.0, float(np.linalg.norm(start))) / size
-        return (gradient(start + step * v) - gradient(start - step * v)) / (2 * step)
+        difference = gradient(start + step * v) - gradient(start - step * v)
+        return np.asarray(difference / (2 * step))
 
     return product
 

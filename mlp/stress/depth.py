@@ -1,7 +1,8 @@
 """depth: how activations and gradients of random networks grow from layer to layer.
 
-Nothing is trained. Weights are drawn for every seed and every layer, used, and drawn once more
-on the way back instead of being kept, so that one matrix at a time is in the cache. Values are
+Nothing is trained. Weights are drawn for every seed and every layer, and used while they are in
+the cache; where there is no room for those of all layers they are drawn once more on the way
+back, so that one matrix at a time is enough for any depth. Values are
 float32 with an exponent of their own beside them, so that no depth overflows or underflows:
 gradients are multiplied by powers of two, which is exact because backward is linear in them;
 activations only where their function is its own asymptote, or its own tangent at 0, to the last
@@ -38,6 +39,10 @@ one is enough."""
 INPUT_STREAM, GRADIENT_STREAM, BIAS_STREAM = 2**30, 2**30 + 1, 2**31
 """Numbers of streams that are no layer's weights; the biases' count on from the last."""
 
+CACHE_BYTES = 2**24
+"""Weights are kept for the way back where all of a network fit; more than that would come from
+memory, which takes as long as to draw them again."""
+
 EPS = np.float32(1e-8)
 """Of batchnorm, inside the root."""
 
@@ -63,7 +68,9 @@ class Setting:
     @property
     def slope(self) -> np.float32:
         """The activation's setting, where it has one."""
-        return np.float32(next(iter(Activation(self.activation).settings.values()), 0.0))
+        values = [*Activation(self.activation).settings.values(), 0.0]
+        slope: np.float32 = np.float32(values[0])
+        return slope
 
 
 def depth(
@@ -112,7 +119,8 @@ def depth(
     )
     count = whole("depth: seeds", seeds, low=1)
     first = whole("depth: first_seed", first_seed, low=0)
-    found = [one_network(setting, first + i) for i in range(count)]
+    room = weights_of(setting.layers, setting.width)
+    found = [one_network(setting, first + i, room) for i in range(count)]
     forward, backward = (np.array(part) for part in zip(*found, strict=True))
     settings = {
         "depth": layers, "width": width, "init": draw.name, "activation": name,
@@ -129,20 +137,20 @@ def checked_deviation(value: Any) -> float:
     return number
 
 
-def one_network(setting: Setting, seed: int) -> tuple[Array, Array]:
+def one_network(setting: Setting, seed: int, room: Array) -> tuple[Array, Array]:
     """log₂ of the mean squares of one network: of each layer's output, and of the gradient with
-    respect to it, whose mean square at the last output is 1.
+    respect to it, whose mean square at the last output is 1. `room` is for weight matrices.
     """
-    keys = seed_keys(seed)
-    weights = np.empty((setting.width, setting.width), np.float32)
-    trace = [Layer(setting, keys, i, weights) for i in range(setting.layers)]
+    keys, is_kept = seed_keys(seed), len(room) > 1
+    trace = [Layer(setting, keys, i, room[i % len(room)], is_kept) for i in range(setting.layers)]
     y = normal(layer_keys(*keys, INPUT_STREAM), (setting.rows, setting.width))
     exponent, forward = 0.0, np.empty(setting.layers)
     for i, layer in enumerate(trace):
         y, exponent = layer.forward(y, exponent)
         forward[i] = log2_mean_square(y) + 2 * exponent
-        moved = 0.0 if setting.batchnorm else shift_into_range(y)
-        layer.moved, exponent = moved, exponent + moved
+        if not setting.batchnorm:
+            y = y.copy()  # the layer needs its own on the way back
+            exponent += shift_into_range(y)
     dy = normal(layer_keys(*keys, GRADIENT_STREAM), y.shape)
     backward, exponent = np.empty(setting.layers), -log2_mean_square(dy) / 2
     for i in range(setting.layers - 1, -1, -1):
@@ -152,19 +160,24 @@ def one_network(setting: Setting, seed: int) -> tuple[Array, Array]:
     return forward, backward
 
 
+def weights_of(layers: int, width: int) -> Array:
+    """Room for all weight matrices, or for the last one alone where the cache has none for all."""
+    is_kept = layers * width * width * 4 <= CACHE_BYTES
+    return np.empty((layers if is_kept else 1, width, width), np.float32)
+
+
 class Layer:
     """Linear, batchnorm perhaps, and activation; its weights are drawn when they are needed.
 
-    What it keeps for the way back is its pre-activations and output, not its weights.
+    For the way back it keeps its pre-activations and output, and its weights where `is_kept`.
     """
 
-    def __init__(self, setting: Setting, keys: Keys, index: int, weights: Array):
+    def __init__(self, setting: Setting, keys: Keys, index: int, weights: Array, is_kept: bool):
         self.setting, self.weights = setting, weights
         self.keys = layer_keys(*keys, index)
         self.bias_keys = layer_keys(*keys, BIAS_STREAM + index)
+        self.is_kept = is_kept
         self.gain = ONE
-        self.moved = 0.0
-        """Output and pre-activations were divided by 2^moved after forward."""
 
     def forward(self, x: Array, exponent: float) -> tuple[Array, float]:
         """The output for x, both times 2^exponent."""
@@ -202,6 +215,7 @@ class Layer:
         )  # fmt: skip
         if setting.batchnorm:
             dz = np.asarray(self.undo(dz))
-        setting.draw.fill(self.keys, self.weights)
+        if not self.is_kept:
+            setting.draw.fill(self.keys, self.weights)
         product_transposed(dz, self.weights, self.gain, dx)
         return dx

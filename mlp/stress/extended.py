@@ -8,23 +8,7 @@ import numpy as np
 
 from mlp.network import MLP
 from mlp.stress import theory
-from mlp.stress.record import (
-    ALIGNMENT,
-    DB,
-    DBETA,
-    DEAD,
-    DGAMMA,
-    DW,
-    DX_OF_LAYER,
-    FLAT,
-    FRACTIONS,
-    OUTPUT,
-    PREACTIVATION,
-    SATURATED,
-    W,
-    as_series,
-    empty_table,
-)
+from mlp.stress.record import as_series, empty_table
 from mlp.stress.scaled import (
     Array,
     Scaled,
@@ -39,6 +23,21 @@ from mlp.stress.scaled import (
     subtract,
     times,
     total,
+)
+from mlp.stress.tables import (
+    ALIGNMENT,
+    DB,
+    DBETA,
+    DEAD,
+    DGAMMA,
+    DW,
+    DX_OF_LAYER,
+    FLAT,
+    FRACTIONS,
+    OUTPUT,
+    PREACTIVATION,
+    SATURATED,
+    W,
 )
 
 

@@ -105,19 +105,8 @@ def overflow(sizes: Sizes, number: int, law: Law, scale: float) -> int | None:
     return None
 
 
-def first_forecast(
-    series: dict[str, Array], criterion: str, activation: str, dtype: np.dtype, lr: float,
-    passes: int,
-) -> tuple[int, int] | None:  # fmt: skip
+def first_forecast(series: dict[str, Array], law: Law) -> tuple[int, int] | None:
     """(pass of the overflow, pass after which that was clear); None where it never was."""
-    law = Law(
-        log2_lr=float(np.log2(lr)) if lr > 0 else -np.inf,
-        is_squares=criterion == "mse",
-        is_bounded=activation in BOUNDED,
-        can_die=activation not in IMMORTAL,
-        limit=float(np.log2(np.finfo(dtype).max)),
-        passes=passes,
-    )
     for i in range(1, len(series["loss"])):
         found = forecast_at(series, i, law)
         if found is not None:

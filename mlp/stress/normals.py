@@ -19,7 +19,7 @@ from kernels.jit import jit, jit_as_written
 Array = np.ndarray
 
 LENGTH = 2**31
-"""Normals of one stream, at most: farther on the second hash of a pair meets the first of others."""
+"""Normals of one stream, at most: beyond them second hashes of pairs meet first ones of others."""
 
 MIX1, MIX2, MIX3 = np.uint32(0xED5AD4BB), np.uint32(0xAC4C1B51), np.uint32(0x31848BAB)
 SHIFT1, SHIFT2, SHIFT3, SHIFT4 = np.uint32(17), np.uint32(11), np.uint32(15), np.uint32(14)

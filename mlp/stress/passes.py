@@ -12,7 +12,7 @@ from mlp.network import MLP
 from mlp.stress import toy
 from mlp.stress.extended import record_extended
 from mlp.stress.flight import first_nonfinite
-from mlp.stress.forecast import first_forecast
+from mlp.stress.forecast import BOUNDED, IMMORTAL, Law, first_forecast
 from mlp.stress.record import Recorder
 from mlp.stress.remedies import try_remedies
 from mlp.stress.series import Array, Study
@@ -106,6 +106,19 @@ def described(net: MLP) -> dict[str, Any]:
     }
 
 
+def law_of(net: MLP, passes: int) -> Law:
+    """What the growth of a network's values depends on besides their sizes."""
+    name = net.activations[0].name
+    return Law(
+        log2_lr=float(np.log2(net.lr)) if net.lr > 0 else -np.inf,
+        is_squares=net.criterion.name == "mse",
+        is_bounded=name in BOUNDED,
+        can_die=name not in IMMORTAL,
+        limit=float(np.log2(np.finfo(net.dtype).max)),
+        passes=passes,
+    )
+
+
 def record(net: MLP, x: Array, y: Array, passes: int) -> Study:
     """Train `net`, which changes, to the end or to the first value that is not finite."""
     recorder = Recorder(net, len(x))
@@ -122,9 +135,7 @@ def record(net: MLP, x: Array, y: Array, passes: int) -> Study:
             found = first_nonfinite(net, x, y, number)
             break
     study = Study({}, recorder.series(), overflow_pass=overflow, first_nonfinite=found)
-    forecast = first_forecast(
-        study.series, net.criterion.name, net.activations[0].name, net.dtype, net.lr, passes
-    )
+    forecast = first_forecast(study.series, law_of(net, passes))
     if forecast is not None:
         study.forecast_pass, study.forecast_made_at = forecast
     return study

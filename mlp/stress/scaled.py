@@ -38,7 +38,7 @@ class Scaled:
     def to_floats(self) -> Array:
         """As float64: inf and 0 where that has no such exponent."""
         with np.errstate(over="ignore", under="ignore"):
-            return np.ldexp(self.mantissa, max(min(self.exponent, 4000), -4000))
+            return np.asarray(np.ldexp(self.mantissa, max(min(self.exponent, 4000), -4000)))
 
     @property
     def transposed(self) -> "Scaled":

@@ -62,7 +62,8 @@ class Study:
     ----------
     settings : what was run: passes, lr, activation, batchnorm, input, dtype, widths, …
     series : float64 arrays by name. "loss", "log2_loss", "log2_largest" and "alignment" (the
-        cosine between output and gradient at the output) are (passes,); all others (passes, layers): "<tensor>.<statistic>" for TENSORS and STATISTICS, "dead" and
+        cosine between output and gradient at the output) are (passes,). All others are
+        (passes, layers): "<tensor>.<statistic>" for TENSORS and STATISTICS, "dead" and
         "saturated" (fractions) and "log2_update_to_weight". A logarithm is -inf for zero, and
         for what a layer has not.
     overflow_pass : the pass, counted from 1, with the first value that is not finite.
