@@ -61,6 +61,8 @@ def highest(study: Study) -> float:
 def what(study: Study) -> str:
     """The run in one line."""
     s = study.settings
-    widths = "-".join(map(str, s["widths"])) if len(s["widths"]) <= 8 else f"{len(s['widths'])} wide"
+    widths = (
+        "-".join(map(str, s["widths"])) if len(s["widths"]) <= 8 else f"{len(s['widths'])} wide"
+    )
     norm = " with batchnorm" if s["batchnorm"] else ""
     return f"{widths} network, {s['activation']}{norm}, {s['dtype']}, learning rate {s['lr']:g}"
