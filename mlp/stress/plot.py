@@ -63,7 +63,8 @@ def norm_against_pass(studies: Study | Sequence[Study]) -> "Figure":
     axes.set(xlabel="pass", ylim=(None, 1.06 * top * LOG10_OF_2))
     axes.xaxis.get_major_locator().set_params(integer=True)
     powers_of_ten(axes)
-    axes.legend(frameon=False, loc="upper left")
+    axes.set_xlim(None, passes + 0.5 if first.overflow_pass is None else first.overflow_pass + 0.5)
+    axes.legend(frameon=False, loc="best" if first.overflow_pass is None else "upper left")
     return figure
 
 
@@ -191,7 +192,7 @@ def draw_measured(axes: "Axes", measured: Sequence[tuple[float, float, float]]) 
             axes.scatter(x, y, s=34, facecolor=face, edgecolor="black", linewidth=0.8, zorder=4,
                          label=f"measured: {name}")  # fmt: skip
     if len(measured):
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, -0.28), ncols=2, frameon=False)
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, -0.24), ncols=2, frameon=False)
 
 
 def measured_cells(lines: Sequence[dict[str, Any]]) -> list[tuple[float, float, float]]:
