@@ -92,7 +92,9 @@ def polyline(scale: Scale, values: Array, kind: str, name: str) -> str:
         for i, value in enumerate(values)
         if math.isfinite(value) and value <= scale.high * 1.2 and i < scale.passes
     )
-    return f'<polyline class="{kind}" points="{points}"><title>{html.escape(name)}</title></polyline>'
+    return (
+        f'<polyline class="{kind}" points="{points}"><title>{html.escape(name)}</title></polyline>'
+    )
 
 
 def dots(scale: Scale, values: Array) -> Iterator[str]:
@@ -133,7 +135,9 @@ def heat_cell(
     ends: tuple[float, float], where: str,
 ) -> str:  # fmt: skip
     """One rectangle: the more opaque the larger, or marked where the value is not finite."""
-    place = f'x="{x:.1f}" y="{y:.1f}" width="{max(wide - 1, 1):.1f}" height="{max(tall - 1, 1):.1f}"'
+    place = (
+        f'x="{x:.1f}" y="{y:.1f}" width="{max(wide - 1, 1):.1f}" height="{max(tall - 1, 1):.1f}"'
+    )
     if not math.isfinite(value):
         name = "zero" if value < 0 else "not finite"
         kind = "none" if value < 0 else "bad"
