@@ -46,6 +46,7 @@ def test_json_is_strict(capsys, options, expected):
         assert (first["pass"], first["layer"], first["tensor"]) == (expected[0], 3, "preactivation")
 
 
+@pytest.mark.compiled
 def test_depth(capsys):
     assert main(["stress", "--depth", "6", "--width", "8", "--seeds", "3"]) == 0
     assert "bits a layer" in capsys.readouterr().out

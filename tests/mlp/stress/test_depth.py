@@ -13,6 +13,8 @@ from mlp.stress.draws import as_draw
 from mlp.stress.interval import mean_interval, t_quantile
 from mlp.stress.normals import layer_keys, normal, seed_keys
 
+pytestmark = pytest.mark.compiled  # as plain Python it takes minutes
+
 
 @pytest.mark.parametrize(
     ("init", "name", "batch", "layers"),

@@ -1,9 +1,12 @@
 """The forecast over random networks: how often it is right, and how often it cries wolf."""
 
 import numpy as np
+import pytest
 
 from mlp import stress
 from tests.mlp.stress.networks import random_case
+
+pytestmark = pytest.mark.compiled  # as plain Python it takes minutes
 
 PASSES = 30
 

@@ -8,6 +8,8 @@ import pytest
 
 from mlp.stress.normals import BLOCK, fill_normal, layer_keys, normal, seed_keys
 
+pytestmark = pytest.mark.compiled  # as plain Python it takes minutes
+
 COUNT = 2_000_000
 SIGMAS = 4.5
 """Standard errors that any one of these statistics may be off."""
