@@ -120,8 +120,9 @@ def heat(study: Study, tensor: str = "dW") -> str:
         if layer % math.ceil(14 / tall) == 0:
             parts.append(text(LEFT - 10, y + tall / 2 + 5, str(layer + 1), "end"))
         for number in range(passes):
-            parts.append(heat_cell(LEFT + number * wide, y, wide, tall, values[number, layer],
-                                   (low, high), f"layer {layer + 1}, pass {number + 1}"))  # fmt: skip
+            x, where = LEFT + number * wide, f"layer {layer + 1}, pass {number + 1}"
+            value = values[number, layer]
+            parts.append(heat_cell(x, y, wide, tall, value, (low, high), where))
     bottom = TOP + layers * tall
     for number in range(0, passes, math.ceil(passes / 15)):
         parts.append(text(LEFT + (number + 0.5) * wide, bottom + 22, str(number + 1), "middle"))
