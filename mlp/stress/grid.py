@@ -157,9 +157,11 @@ def checked_axis(name: str, values: Any) -> Sequence[Any]:
     found = tuple(checked_value(where, name, value) for value in as_sequence(where, values))
     if not found:
         raise ValueError(f"{where} is empty, expected at least one value")
+    seen: set[Any] = set()
     for value in found:
-        if found.count(value) > 1:
+        if value in seen:
             raise ValueError(f"{where} has {value!r} twice, expected each value once")
+        seen.add(value)
     return found
 
 

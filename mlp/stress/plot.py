@@ -28,11 +28,15 @@ from mlp.stress.series import Array, Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 DOTS_PER_INCH = 150
 LIGHT = 0.18
 """Opacity of an interval."""
+
+THIN, BROAD = 1.8, 5.0
+"""Widths of lines, in points."""
 
 SIGMA_W, SIGMA_B = (0.5, 4.0), (0.0, 2.0)
 """The part of the phase diagram that is drawn."""
@@ -54,17 +58,20 @@ def norm_against_pass(studies: Study | Sequence[Study]) -> "Figure":
     for layer in range(first.of("dW").shape[1]):
         curves[f"|dW{layer + 1}|"] = [study.of("dW")[:passes, layer] for study in several]
     x = np.arange(1, passes + 1)
-    for color, (name, values) in zip(COLORS, curves.items(), strict=False):
-        line_with_interval(axes, x, decades(np.array(values)), name, color)
+    for i, (color, (name, values)) in enumerate(zip(COLORS, curves.items(), strict=False)):
+        thick = BROAD / i if i else THIN  # what lies on one another is seen all the same
+        line_with_interval(axes, x, decades(np.array(values)), name, color, thick)
     top = max(highest(study) for study in several)
     draw_law(axes, several[0])
     draw_limits(axes, top)
     mark_overflow(axes, first)
-    axes.set(xlabel="pass", ylim=(None, 1.06 * top * LOG10_OF_2))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set(xlabel="pass", ylim=(None, 1.07 * top * LOG10_OF_2))
+    whole_numbers(axes.xaxis)
     powers_of_ten(axes)
     axes.set_xlim(None, passes + 0.5 if first.overflow_pass is None else first.overflow_pass + 0.5)
-    axes.legend(frameon=False, loc="best" if first.overflow_pass is None else "upper left")
+    axes.legend(
+        framealpha=1, edgecolor="none", loc="best" if first.overflow_pass is None else "upper left"
+    )
     return figure
 
 
@@ -85,7 +92,7 @@ def draw_limits(axes: "Axes", log2_top: float) -> None:
             y = limit * LOG10_OF_2
             axes.axhline(y, color="0.6", lw=0.8, ls=":", zorder=0)
             note = f"{dtype} ends"
-            axes.annotate(note, (1, y), xycoords=("axes fraction", "data"), xytext=(-4, 3),
+            axes.annotate(note, (0.86, y), xycoords=("axes fraction", "data"), xytext=(0, 3),
                           textcoords="offset points", ha="right", color="0.35",
                           fontsize="small")  # fmt: skip
 
@@ -119,7 +126,9 @@ def norm_against_layer(study: DepthStudy) -> "Figure":
     return figure
 
 
-def line_with_interval(axes: "Axes", x: Array, values: Array, name: str, color: str) -> None:
+def line_with_interval(
+    axes: "Axes", x: Array, values: Array, name: str, color: str, thick: float = THIN
+) -> None:
     """The mean of `values` (seeds, points), and its interval where there are several."""
     finite = np.where(np.isfinite(values), values, np.nan)
     if len(values) > 1:
@@ -128,7 +137,7 @@ def line_with_interval(axes: "Axes", x: Array, values: Array, name: str, color: 
     else:
         mean = finite[0]
     marker = "o" if len(x) <= 30 else ""
-    axes.plot(x, mean, marker=marker, ms=4, lw=1.8, color=color, label=name)
+    axes.plot(x, mean, marker=marker, ms=2.5 + thick, lw=thick, color=color, label=name)
 
 
 def heat_map(study: Study, tensor: str = "dW") -> "Figure":
@@ -144,7 +153,7 @@ def heat_map(study: Study, tensor: str = "dW") -> "Figure":
     bar.ax.yaxis.set_major_formatter(power_formatter)
     axes.set(xlabel="pass", ylabel="layer")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.get_major_locator().set_params(integer=True)
+        whole_numbers(axis)
     axes.grid(visible=False)
     return figure
 
@@ -230,8 +239,15 @@ def new_figure(title: str) -> tuple["Figure", "Axes"]:
 
 def powers_of_ten(axes: "Axes") -> None:
     """The ticks of y, which are exponents, as powers."""
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    whole_numbers(axes.yaxis)
     axes.yaxis.set_major_formatter(power_formatter)
+
+
+def whole_numbers(axis: "Axis") -> None:
+    """Ticks at whole numbers only."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 2.5, 5, 10]))
 
 
 def power_formatter(exponent: float, _position: object = None) -> str:

@@ -51,9 +51,9 @@ class Scale:
     def __init__(self, study: Study):
         sizes = decades(np.concatenate([outputs(study), study.of("dW").ravel()]))
         finite = sizes[np.isfinite(sizes)]
-        self.low = math.floor(min(finite.min(initial=0.0), 0.0))
-        self.high = max(highest(study) * LOG10_OF_2 * 1.04, self.low + 1.0)
-        self.passes = max(study.overflow_pass or study.passes, 2)
+        self.low: int = math.floor(min(finite.min(initial=0.0), 0.0))
+        self.high: float = max(highest(study) * LOG10_OF_2 * 1.04, self.low + 1.0)
+        self.passes: int = max(study.overflow_pass or study.passes, 2)
 
     def x(self, number: float) -> float:
         return LEFT + (number - 1) / (self.passes - 1) * (WIDTH - LEFT - RIGHT)

@@ -51,10 +51,10 @@ def test_several_seeds_get_an_interval():
     figure = plot.norm_against_pass(studies)
     (band, *_) = figure.axes[0].collections
     first = [s.of("output", "log2_max")[0, -1] * math.log10(2) for s in studies]
-    half = 3.182 * np.std(first, ddof=1) / 2  # t of 3 degrees of freedom, √4 seeds
+    half = 3.18244631 * np.std(first, ddof=1) / 2  # t of 3 degrees of freedom, √4 seeds
     ends = [p[1] for p in band.get_paths()[0].vertices if p[0] == 1]
-    assert min(ends) == pytest.approx(np.mean(first) - half, rel=1e-3)
-    assert max(ends) == pytest.approx(np.mean(first) + half, rel=1e-3)
+    assert min(ends) == pytest.approx(np.mean(first) - half, rel=1e-6)
+    assert max(ends) == pytest.approx(np.mean(first) + half, rel=1e-6)
 
 
 def test_norm_against_layer(tmp_path):
