@@ -107,6 +107,16 @@ def test_a_lost_worker_costs_its_task_a_second_run(tmp_path, handed_in):
     assert all(runs[number] == 1 for number in set(range(12)) - neighbours)
 
 
+@pytest.mark.filterwarnings("default")
+def test_a_worker_of_dask_is_lost(tmp_path, dask_client):
+    """The cluster starts another worker and runs the task again by itself."""
+    with dask_client.get_executor() as executor:
+        pool = Pool(helpers.dies_once, executor=executor)
+        found = list(pool.run(tasks(tmp_path)))
+    assert sorted(found) == [(task, 2 * task[0]) for task in tasks(tmp_path)]
+    assert (tmp_path / "3").read_text().count("run") == 2
+
+
 def test_a_task_that_always_loses_its_worker_is_named(tmp_path):
     pool = Pool(helpers.dies_always, jobs=2)
     found = []
