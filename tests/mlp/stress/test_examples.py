@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.compiled  # as plain Python it takes minutes
+
 ROOT = Path(__file__).parents[3]
 
 

@@ -15,6 +15,8 @@ from mlp.stress.grid import Grid
 from mlp.stress.sweep import sweep
 from tests.mlp.stress import executor_helpers as helpers
 
+pytestmark = pytest.mark.compiled  # as plain Python it takes minutes
+
 ROOT = Path(__file__).parents[3]
 GRID = Grid(init=("he", "orthogonal", "scaled:2:0.3"), activation=("relu", "tanh"),
             normalization=("none", "batchnorm"), depth=(1, 4), width=(8,), seeds=2,

@@ -87,6 +87,7 @@ def test_orthogonal(shape):
     np.testing.assert_allclose(gram, np.eye(min(shape)), atol=1e-14)
 
 
+@pytest.mark.compiled
 def test_lsuv_gives_unit_variance_in_each_layer():
     (cell,) = Grid(init=("lsuv",), activation=("tanh",), depth=(4,), width=(16,), seeds=1)
     net, x, _ = problem(cell)
@@ -105,6 +106,7 @@ def test_every_start_runs(name):
         assert measure(cell)["loss_first"] > 0
 
 
+@pytest.mark.compiled
 def test_growth_in_a_relu_network_of_he():
     """He et al. 2015: mean squares stay; over the seeds their logarithms fall by 5/(2n) a layer
     (Hanin & Nica 2018).

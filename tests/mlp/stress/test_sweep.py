@@ -16,6 +16,8 @@ from mlp.stress.grid import Grid
 from mlp.stress.store import read
 from mlp.stress.sweep import sweep
 
+pytestmark = pytest.mark.compiled  # as plain Python it takes minutes
+
 ROOT = Path(__file__).parents[3]
 OPTIONS = ["--init", "he,normal:2", "--activation", "relu,tanh", "--depth", "1,4", "--width", "8",
            "--seeds", "25", "--passes", "4", "--batch", "4"]  # fmt: skip
