@@ -15,6 +15,9 @@ from mlp.stress.grid import Grid
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
 
+pytestmark = pytest.mark.compiled  # theory in plain Python takes minutes
+
+
 @pytest.fixture(scope="module")
 def study():
     return run(passes=30)
