@@ -11,11 +11,15 @@ from mlp.arguments import DTYPES
 from mlp.stress import toy
 from mlp.stress.depth import depth
 from mlp.stress.passes import PASSES, run
+from mlp.stress.pictures import add_pictures, draw
 from mlp.stress.report import depth_report, passes_report
+from mlp.stress.sweep_command import add_sweep, sweep_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
+    add_sweep(parser.add_subparsers(dest="part", metavar="sweep"))
+    add_pictures(parser)
     parser.add_argument("--passes", type=int, default=PASSES, help="of the toy; %(default)s")
     parser.add_argument("--lr", type=float, default=toy.LEARNING_RATE, help="%(default)s")
     parser.add_argument(
@@ -44,6 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def stress(options: argparse.Namespace) -> str:
     """What the command prints."""
+    if options.part == "sweep":
+        return sweep_text(options)
     return depth_text(options) if options.depth is not None else passes_text(options)
 
 
@@ -53,10 +59,11 @@ def passes_text(options: argparse.Namespace) -> str:
         "batchnorm": options.batchnorm, "input": options.input,
     }  # fmt: skip
     study = run(**settings, dtype=options.dtype, extended=options.extended, remedies=True)
+    drawn = draw(options, study)
     if options.json:
         return as_json(study.to_dict())
     (other_dtype,) = {dtype.name for dtype in DTYPES} - {options.dtype}
-    return passes_report(study, run(**settings, dtype=other_dtype))
+    return passes_report(study, run(**settings, dtype=other_dtype)) + drawn
 
 
 def depth_text(options: argparse.Namespace) -> str:
