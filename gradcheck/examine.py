@@ -191,8 +191,7 @@ class Examination:
         """What does not hold becomes a finding."""
         subject, point = self.subject, self.point
         self.add(relations.overwritten(subject, point, elsewhere(self.inputs, self.rng)))
-        if not self.settings.may_accumulate:
-            self.add(relations.kept(subject, point))
+        self.add(relations.kept(subject, point, self.settings.may_accumulate))
         self.add(relations.laid_out(subject, point, self.rng))
         if not self.settings.is_fixed:
             self.add(nonlinear(subject, point))

@@ -34,19 +34,19 @@ def further_points(
     yield "at other inputs", elsewhere(inputs, rng)
     yield "at larger inputs", elsewhere(inputs, rng, FARTHER)
     yield "at smaller inputs", elsewhere(inputs, rng, NEARER)
-    rows = batch_size(inputs, outputs[0])
-    if rows > 1:
-        yield f"with {rows - 1} rows", sliced(inputs, rows, outputs[0].ndim == 1, rows - 1)
-    if rows > 2 and outputs[0].ndim:  # a loss may broadcast one row against what it keeps
-        yield "with one row", sliced(inputs, rows, outputs[0].ndim == 1, 1)
+    for rows in batch_sizes(inputs, outputs[0]):
+        of_vectors = outputs[0].ndim == 1
+        if rows > 1:
+            yield f"with {rows - 1} rows", sliced(inputs, rows, of_vectors, rows - 1)
+        if rows > 2 and outputs[0].ndim:  # a loss may broadcast one row against what it keeps
+            yield "with one row", sliced(inputs, rows, of_vectors, 1)
 
 
-def batch_size(inputs: Sequence[Any], output: Array) -> int:
-    """The rows of the output or, where it is one number, of the first input that has rows."""
-    if output.ndim:
-        return len(output)
+def batch_sizes(inputs: Sequence[Any], output: Array) -> list[int]:
+    """The rows of the output and of the first input that has rows: one of them is the batch."""
     tables = [a for a in inputs if is_floating(a) and a.ndim > 1]
-    return len(tables[0]) if tables else 0
+    sizes = [len(output)] if output.ndim else []
+    return list(dict.fromkeys(sizes + [len(a) for a in tables[:1]]))
 
 
 def sliced(inputs: Sequence[Any], rows: int, of_vectors: bool, fewer: int) -> list[Any]:

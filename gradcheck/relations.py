@@ -25,6 +25,9 @@ FACTORS = (-1.0, 2.0**10, 2.0**-12, 0.0)
 POISON = (np.nan, 3e99)
 """What freed memory is filled with, to see whether a function returns it as its own."""
 
+UNSURE = 0.9
+"""A second backward may differ for being random, too."""
+
 ROUNDINGS = 16.0
 """Times what was seen of rounding, before it is called anything else."""
 
@@ -150,20 +153,21 @@ def overwritten(subject: Subject, point: Point, elsewhere: list[Any]) -> Iterato
             yield Broken(name, cause("cache-aliased", detail=detail), detail)
 
 
-def kept(subject: Subject, point: Point) -> Iterator[Broken]:
+def kept(subject: Subject, point: Point, may_accumulate: bool) -> Iterator[Broken]:
     """A second backward after the same forward gives the same: the first has left what it needs.
 
-    One that cannot be asked twice, and says so, has only chosen not to keep it.
+    One that cannot be asked twice, and says so, has only chosen not to keep it. Where gradients
+    of parameters may be added up, that of the first input is looked at alone.
     """
     first = subject.gradients(point.cotangents, point.inputs)
     try:
         again = subject.gradients_alone(point.cotangents, point.inputs)
     except Raised:
         return
-    for name, a, b in zip(subject.names, first, again, strict=True):
-        if a is not None and (b is None or not same(a, b)):
+    for k, (name, a, b) in enumerate(zip(subject.names, first, again, strict=True)):
+        if a is not None and (b is None or not same(a, b)) and not (may_accumulate and k):
             detail = "backward changes what forward kept, so that a second one gives another answer"
-            yield Broken(name, cause("cache-aliased", detail=detail), detail)
+            yield Broken(name, cause("cache-aliased", UNSURE, detail=detail), detail)
 
 
 def laid_out(subject: Subject, point: Point, rng: np.random.Generator) -> Iterator[Broken]:

@@ -159,6 +159,15 @@ def test_a_loss_that_remembers_its_first_batch(rng):
     assert "with 5 rows" in str(report)
 
 
+def test_a_mean_over_rows_that_remembers_their_number(rng):
+    report = check(
+        lambda x: x.mean(0),
+        lambda dy, x: (np.ones_like(x) * dy / 8,),
+        [rng.standard_normal((8, 3))],
+    )
+    assert report.verdict == "fail"
+
+
 def test_a_log_sum_exp_that_overflows(rng):
     def forward(z):
         return np.log(np.exp(z).sum(axis=1))
