@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from gradcheck.course import ACTIVATION_CLASSES, TargetError, opened
+from gradcheck.course import ACTIVATION_CLASSES, TargetError, opened, theirs
 from gradcheck.homework import BUDGET, run_homework
 from gradcheck.homeworktext import homework_json, homework_text
 from gradcheck.pair import check_pair, parse_shape
@@ -256,14 +256,21 @@ def run(options: argparse.Namespace, notice: CompileNotice) -> int:
 
 
 def run_target(options: argparse.Namespace) -> int:
-    """A class is a homework; anything else that can be called is half of a pair."""
+    """A class is a homework; anything else that can be called is half of a pair.
+
+    What their code prints goes to stderr: stdout is for results.
+    """
     if is_class(options.target):
-        result = run_homework(options.target, options.seed, options.budget)
+        with theirs(options.target, "the check"):
+            result = run_homework(options.target, options.seed, options.budget)
         print_json(homework_json(result)) if options.json else print(
             homework_text(result, options.quiet)
         )
         return ALL_PASS if result.verdict == PASS else SOMETHING_FAILED
-    report = check_pair(opened(options.target), dict(options.shape), options.seed, options.budget)
+    with theirs(options.target, "the check"):
+        report = check_pair(
+            opened(options.target), dict(options.shape), options.seed, options.budget
+        )
     print(report.to_json() if options.json else report)
     return ALL_PASS if report else SOMETHING_FAILED
 

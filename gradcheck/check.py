@@ -151,6 +151,9 @@ def scalar(loss: Callable[..., Any]) -> Callable[..., Array]:
 
 
 def named(where: str, inputs: Sequence[Any], names: Sequence[str] | None) -> list[str]:
+    if not isinstance(inputs, (list, tuple)):
+        given = type(inputs).__name__
+        raise TypeError(f"{where}: inputs is of type {given}, expected a list of arrays, as in [x]")
     if names is None:
         return [f"input{i}" for i in range(len(inputs))]
     if len(names) != len(inputs):

@@ -94,6 +94,7 @@ class Quantity:
         gradient of.
     epsilon : relative rounding error of the arithmetic inside the function.
     spread : how far rounding in its inputs moves each entry of the gradient.
+    is_float32 : some input is, so that the gradient has no more digits, whatever its dtype.
     progress : is told how many places are measured.
     """
 
@@ -104,6 +105,7 @@ class Quantity:
     weights: Array
     epsilon: float
     spread: Array | None = None
+    is_float32: bool = False
     progress: Progress = silent
 
     def along(self, probe: Probe) -> Callable[[float], Array]:
@@ -169,6 +171,8 @@ class Gauge:
         self.quantity = quantity
         gradient = quantity.gradient
         dtype = gradient.dtype if gradient.dtype in POWER else np.dtype(np.float64)
+        if quantity.is_float32:
+            dtype = np.dtype(np.float32)
         self.power, self.unit = POWER[dtype], float(np.finfo(dtype).eps)
         self.tiny = float(np.finfo(dtype).tiny)
         self.doubt = COARSE if max(self.unit, quantity.epsilon) > UNIT else DOUBT
@@ -181,6 +185,7 @@ class Gauge:
         # below it, measured as zero, is zero.
         size = self.scale if self.scale >= SMALL else 1.0
         self.natural = float(np.linalg.norm(quantity.weights * outputs)) / size
+        self.of_size_one = float(np.linalg.norm(quantity.weights)) / size
         self.enough = self.power * max(self.steepest, NEGLIGIBLE * self.natural)
 
     def measure(self, probe: Probe, is_short: bool = False) -> Measured:
@@ -237,7 +242,8 @@ class Gauge:
     def needed(self, one: Measured, measured: Sequence[Measured]) -> float:
         """The widest bar that lets a comparison pass: it must have seen an error of `POWER`."""
         if all(abs(m.probe.analytic) <= m.bar >= abs(m.estimate.value) for m in measured):
-            return self.power * self.natural
+            # All zero. Where outputs are, too, the bar is held against outputs of size one.
+            return self.power * (self.natural or self.of_size_one)
         seen = [abs(m.estimate.value) for m in measured if m.estimate.is_finite]
         return self.power * max([self.steepest, *seen]) * one.probe.length
 

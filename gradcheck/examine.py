@@ -38,7 +38,7 @@ from gradcheck.points import elsewhere
 from gradcheck.progress import Meter, Progress
 from gradcheck.relations import Broken, Point
 from gradcheck.rounding import spreads
-from gradcheck.subject import BudgetSpent, Raised, Subject, as_tuple, copies
+from gradcheck.subject import BudgetSpent, Raised, Subject, as_tuple, copies, is_real
 from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Cause, Detail, Finding, Report
 
 Array = np.ndarray
@@ -143,7 +143,8 @@ class Examination:
         self.relations_hold()
         subject.is_watched = False
         self.measure()
-        self.overrule(structural_relations(subject, self.point))
+        if all(g is None or is_real(g) for g in self.point.gradients):
+            self.overrule(structural_relations(subject, self.point))
         if self.settings.further_points:
             look_elsewhere(self)
 
@@ -246,6 +247,7 @@ class Examination:
             weights,
             self.epsilon,
             spread,
+            any(is_floating(a) and a.dtype == np.float32 for a in self.inputs),
             self.progress,
         )
 

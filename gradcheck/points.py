@@ -18,13 +18,18 @@ FARTHER, NEARER = 6.0, 0.1
 def elsewhere(inputs: Sequence[Any], rng: np.random.Generator, size: float = 1.0) -> list[Any]:
     """Other floating inputs: the entries of each in another order, times `size`.
 
-    So they keep the signs and the range that the caller knows to be in the domain.
+    So they keep the signs and the range that the caller knows to be in the domain. What is the
+    same everywhere, such as weights of zero or scales of one, is varied by half: it hides too much.
     """
-    return [
-        np.asarray(size * rng.permutation(a.ravel()).reshape(a.shape), a.dtype)
-        if is_floating(a) else a
-        for a in inputs
-    ]  # fmt: skip
+    return [np.asarray(size * shuffled(a, rng), a.dtype) if is_floating(a) else a for a in inputs]
+
+
+def shuffled(array: Array, rng: np.random.Generator) -> Array:
+    mixed = rng.permutation(array.ravel()).reshape(array.shape)
+    if array.size > 1 and (array == array.flat[0]).all():
+        reach = 0.5 * (abs(float(array.flat[0])) or 1.0)
+        mixed = mixed + rng.uniform(-reach, reach, array.shape)
+    return np.asarray(mixed)
 
 
 def further_points(

@@ -20,6 +20,17 @@ Copy = Callable[[Any], Any]
 HERE = Path(__file__).parent
 
 
+def real_output(k: int, value: Any) -> Array:
+    """An output as an array of real numbers; a TypeError that names it for anything else."""
+    array = np.asarray(value)
+    if array.dtype.kind == "b":
+        return array.astype(np.float64)
+    if array.dtype.kind not in "fiu":
+        given = f"of dtype {array.dtype}" if isinstance(value, np.ndarray) else repr(value)[:60]
+        raise TypeError(f"output {k} is {given}, expected an array of real numbers")
+    return array
+
+
 def as_argument(value: Any) -> Any:
     """Arrays as they are; a scalar as NumPy's scalar."""
     return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
@@ -121,11 +132,12 @@ class Subject:
         self.forward_calls += 1
         try:
             value = self.forward(*(as_argument(a) for a in given))
-        except Exception as error:
+            outputs = [real_output(k, y) for k, y in enumerate(as_tuple(value))]
+        except (Exception, SystemExit) as error:
             raise Raised("forward", error) from error
         self._note_spoilt("forward", self.names, given, originals)
         self.gives_tuple = isinstance(value, (tuple, list))
-        return [np.asarray(y) for y in as_tuple(value)]
+        return outputs
 
     def _backward(
         self,
@@ -142,7 +154,8 @@ class Subject:
                 tuple(weights) if self.gives_tuple else weights[0],
                 *(as_argument(a) for a in given),
             )
-        except Exception as error:
+            value = tuple(None if g is None else np.asarray(g) for g in as_tuple(value))
+        except (Exception, SystemExit) as error:
             raise Raised("backward", error) from error
         self._note_spoilt("backward", self.names, given, originals)
         self._note_spoilt("backward", ["dy"] * len(dy), dy, cotangents)

@@ -5,6 +5,7 @@ python -m mlp stress: gradient explosion across passes and layers.
 import argparse
 import gc
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -134,7 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     known = [*OPS, ENGINE]
     try:
         if options.command == "stress":
-            print(command.stress(options))
+            print(command.stress(options), flush=True)
             return DONE
         names = [by_name("warmup: name", name, known) for name in options.names] or known
         dtypes = [d for d in DTYPES if options.dtype in (None, d.name)]
@@ -142,6 +143,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (TypeError, ValueError) as error:
         sys.stderr.write(f"mlp: {error}\n")
         return USAGE
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; the interpreter must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
     except KeyboardInterrupt:
         sys.stderr.write("mlp: interrupted\n")
         return INTERRUPTED

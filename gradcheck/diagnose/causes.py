@@ -316,13 +316,14 @@ CAUSES: dict[str, Row] = {
 
 
 class Blanks(dict[str, object]):
-    """Fields that a recogniser did not fill in stay visible as such."""
+    """What stands for fields that a recogniser does not know."""
 
     def __missing__(self, key: str) -> str:
-        return f"<{key}>"
+        return {"name": "x", "x": "x", "w": "w", "n": "N"}.get(key, "")
 
 
 def cause(slug: str, match: float = 1.0, **fields: object) -> Cause:
     """A cause of the table, with a score: how well it explains (0 to 1), times its weight."""
     row = CAUSES[slug]
-    return Cause(slug, float(match) * row.weight, row.sentence.format_map(Blanks(fields)))
+    sentence = row.sentence.format_map(Blanks(fields)).replace(" ()", "")
+    return Cause(slug, float(match) * row.weight, sentence)

@@ -15,42 +15,67 @@ from mlp.stress.pictures import add_pictures, draw
 from mlp.stress.report import depth_report, passes_report
 from mlp.stress.sweep_command import add_sweep, sweep_text
 
+OF_THE_TOY: dict[str, Any] = {
+    "passes": PASSES, "lr": toy.LEARNING_RATE, "input": "single", "dtype": "float64",
+    "extended": False,
+}  # fmt: skip
+OF_DEPTH: dict[str, Any] = {"width": 256, "init": "he", "seeds": 20}
+"""Options that belong to one of the two experiments alone, and their defaults."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     add_sweep(parser.add_subparsers(dest="part", metavar="sweep"))
     add_pictures(parser)
-    parser.add_argument("--passes", type=int, default=PASSES, help="of the toy; %(default)s")
-    parser.add_argument("--lr", type=float, default=toy.LEARNING_RATE, help="%(default)s")
+    parser.add_argument("--passes", type=int, help=f"of the toy; {OF_THE_TOY['passes']}")
+    parser.add_argument("--lr", type=float, help=f"of the toy; {OF_THE_TOY['lr']}")
     parser.add_argument(
         "--activation", default="relu", help=", ".join(op.name for op in ACTIVATIONS)
     )
     parser.add_argument("--batchnorm", action="store_true", help="between Linear and activation")
-    parser.add_argument("--input", default="single", help="of the toy: single or batch")
+    parser.add_argument("--input", help="of the toy: single or batch; single")
     parser.add_argument(
-        "--dtype", choices=[dtype.name for dtype in DTYPES], default="float64", help="%(default)s"
+        "--dtype", choices=[dtype.name for dtype in DTYPES], help="of the toy; float64"
     )
     parser.add_argument(
-        "--extended", action="store_true", help="go on past overflow in scaled arithmetic"
+        "--extended",
+        action="store_true",
+        default=None,
+        help="the toy goes on past overflow in scaled arithmetic",
     )
     parser.add_argument("--json", action="store_true", help="print the study as JSON")
     parser.add_argument(
         "--depth", type=int, metavar="N", help="random networks of so many layers instead"
     )
-    parser.add_argument("--width", type=int, default=256, help="of each layer; %(default)s")
+    parser.add_argument("--width", type=int, help="of each of these layers; 256")
     parser.add_argument(
         "--init",
-        default="he",
-        help="toy, normal:σ, uniform, xavier, he, orthogonal or lsuv; %(default)s",
+        help="of these layers: toy, normal:σ, uniform, xavier, he, orthogonal or lsuv; he",
     )
-    parser.add_argument("--seeds", type=int, default=20, help="%(default)s")
+    parser.add_argument("--seeds", type=int, help="how many such networks; 20")
 
 
 def stress(options: argparse.Namespace) -> str:
     """What the command prints."""
     if options.part == "sweep":
         return sweep_text(options)
-    return depth_text(options) if options.depth is not None else passes_text(options)
+    if options.depth is not None:
+        settle(options, OF_DEPTH, OF_THE_TOY, "the toy; leave it out, or leave out --depth")
+        return depth_text(options)
+    settle(options, OF_THE_TOY, OF_DEPTH, "random networks; add --depth N")
+    return passes_text(options)
+
+
+def settle(
+    options: argparse.Namespace, own: dict[str, Any], others: dict[str, Any], whose: str
+) -> None:
+    """Defaults for what was left out; an error for what belongs to the other experiment."""
+    for name in others:
+        if getattr(options, name) is not None:
+            raise ValueError(f"stress: --{name} is an option of {whose}")
+    for name, value in own.items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
 
 
 def passes_text(options: argparse.Namespace) -> str:

@@ -311,3 +311,29 @@ def test_a_right_batchnorm_never_fails(rows, mean, kind, seed):
     x = (mean + np.random.default_rng(seed).standard_normal((rows, 3))).astype(kind)
     report = check(batchnorm, batchnorm_backward, [x], ["x"], seed)
     assert report.verdict != "fail", str(report)
+
+
+def test_weights_of_zero_hide_nothing(rng):
+    x, w = rng.standard_normal((4, 3)), np.zeros((3, 2))
+    right = check(lambda x, w: x @ w, lambda dy, x, w: (dy @ w.T, x.T @ dy), [x, w])
+    wrong = check(lambda x, w: x @ w, lambda dy, x, w: (2 * dy @ w.T, x.T @ dy), [x, w])
+    assert right, str(right)
+    assert wrong.verdict == "fail"
+    assert wrong.causes[0].slug == "scaled-by-constant"
+
+
+def test_float32_and_float64_together(rng):
+    x, w = rng.standard_normal((4, 3)).astype(np.float32), rng.standard_normal((3, 2))
+    assert check(lambda x, w: x @ w, lambda dy, x, w: (dy @ w.T, x.T @ dy), [x, w])
+
+
+@pytest.mark.parametrize(
+    ("forward", "said"),
+    [(lambda x: None, "output 0 is None"), (lambda x: (x, {}), "output 1 is {}"),
+     (lambda x: x + 1j, "dtype complex128"), (lambda x: exit(), "forward raised SystemExit")],
+    ids=["None", "a cache", "complex", "exit"],
+)  # fmt: skip
+def test_what_is_no_output_is_in_the_report(forward, said, rng):
+    report = check(forward, lambda dy, x: (dy,), [rng.standard_normal(3)])
+    assert report.verdict == "inconclusive"
+    assert said in report.notes[0]
