@@ -1,5 +1,7 @@
 """What a study says, in words."""
 
+import math
+
 import numpy as np
 
 from mlp.stress.growth import DepthStudy
@@ -111,6 +113,12 @@ def remedies(study: Study) -> list[str]:
     ]
 
 
+WIDTH_LIMIT = """\
+The theory, the last number, is that of infinite width. At a finite one the mean of a logarithm lies
+below the logarithm of the mean: at the critical initialisation of ReLU by 5/(2n) nats, here
+{bits:.3f} bits, for each layer passed (Hanin & Nica 2018, arXiv:1812.05994)."""
+
+
 def depth_report(study: DepthStudy, rows: int = 20) -> str:
     """Some of the layers: mean and interval of the logarithms, beside the theory."""
     s = study.settings
@@ -129,6 +137,8 @@ def depth_report(study: DepthStudy, rows: int = 20) -> str:
     for which, name in (("forward", "activations"), ("backward", "gradients")):
         mean, low, high = study.growth(which)
         lines.append(f"{name}: {mean:+.4f} bits a layer [{low:+.4f}, {high:+.4f}]")
+    if study.forward_theory is not None:
+        lines += ["", WIDTH_LIMIT.format(bits=5 / (2 * math.log(2) * s["width"]))]
     return "\n".join(lines)
 
 
