@@ -9,7 +9,7 @@ from kernels import OPS
 from kernels.activation import ACTIVATIONS
 from mlp import MLP
 from tests.gradcheck import homework
-from tests.gradcheck.plants import PLANTS, RIGHT, planted
+from tests.gradcheck.plants import DX, MEANS, PLANTS, RIGHT, planted
 
 
 def network(rng, **options):
@@ -168,6 +168,15 @@ def test_what_follows_from_a_mistake_is_said_to():
     others = [f for f in report.findings if f not in told]
     assert all(f.note == "follows from criterion.derivative" for f in others)
     assert all(f.where.startswith(f.name.replace(".", ".d").rsplit("]", 1)[0]) for f in others)
+
+
+def test_a_mean_taken_between_layers_is_no_convention():
+    """All arrays below share the factor, even where dW and db are means of a summed δ."""
+    edits = [*MEANS, (DX, "return delta @ self.W.T / len(delta)")]
+    report = check_network(*planted("homework", edits, "Sigmoid"))
+    assert report.notes[0].startswith("first wrong: linear_layers[3].dx ")
+    told = next(f for f in report.findings if f.name == "linear_layers[2].b")
+    assert told.causes[0].slug == "divided-by-batch-twice"
 
 
 def test_two_mistakes_are_both_told():
