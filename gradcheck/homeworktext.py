@@ -4,9 +4,14 @@ from typing import Any
 
 from gradcheck import toy
 from gradcheck.homework import HomeworkResult
+from gradcheck.network.conventions import SUM_NOTE, UNUSUAL, USUAL
+from gradcheck.network.route import gradient_place
 from gradcheck.report import SCHEMA, row_lines, toy_json
 from gradcheck.toycheck import ToyResult
 from gradcheck.verdict import FAIL, PASS, Finding, Report
+
+SAID = ("follows-from", "raised")
+"""Causes that a finding's note says already."""
 
 MARKS = {PASS: "=", FAIL: "!"}
 
@@ -17,9 +22,24 @@ def homework_text(result: HomeworkResult, quiet: bool = False) -> str:
     if result.toy is not None:
         lines += toy_lines(result.toy, quiet)
     lines += [line for finding in result.problems for line in finding_lines(finding)]
-    for report in result.reports:
-        lines += report_lines(report, quiet)
+    lines += networks_lines(result.reports, quiet)
+    lines.append(f"not checked: {'; '.join(result.unchecked)}")
     return "\n".join(lines)
+
+
+def networks_lines(reports: tuple[Report, ...], quiet: bool) -> list[str]:
+    """Each network; what several raise alike is shown with the first of them."""
+    lines: list[str] = []
+    shown: dict[tuple[str, ...], str] = {}
+    for report in reports:
+        alike = tuple(f.note for f in report.findings if f.name == "network")
+        if alike and alike in shown:
+            lines.append(f"{report.title}: {report.verdict}, as {shown[alike]}")
+            continue
+        if alike:
+            shown[alike] = report.title
+        lines += report_lines(report, quiet)
+    return lines
 
 
 def toy_lines(found: ToyResult, quiet: bool) -> list[str]:
@@ -41,14 +61,25 @@ def report_lines(report: Report, quiet: bool) -> list[str]:
     lines = [f"{report.title}: {report.verdict}"]
     if quiet and report.verdict == PASS:
         return lines
-    conventions = [n for n in report.notes if n.endswith("the gradient of the sum over the batch")]
-    lines += [f"  {note}" for note in report.notes if note not in conventions]
+    told = [n for n in report.notes if all(n != f.note for f in report.findings)]
+    conventions = [n for n in told if n.endswith(SUM_NOTE)]
+    rest = [n for n in told if n not in (*conventions, USUAL, UNUSUAL)]
+    lines += [f"  {note}" for note in rest]
     if conventions:
-        lines.append(f"  {len(conventions)} gradients are of the sum over the batch: a convention")
+        lines.append("  " + sums_line(conventions, [n for n in told if n in (USUAL, UNUSUAL)]))
     for finding in backward_order(report.findings):
         if not quiet or finding.verdict != PASS:
             lines += finding_lines(finding)
     return lines
+
+
+def sums_line(conventions: list[str], others: list[str]) -> str:
+    """Which arrays are of the sum over the batch, and what to think of it."""
+    if not others:
+        return "the gradients are of the sum over the batch: a convention"
+    names = [gradient_place(note.partition(":")[0]) for note in conventions]
+    count = "1 gradient is" if len(names) == 1 else f"{len(names)} gradients are"
+    return f"{count} of the sum over the batch ({', '.join(names)}), {others[0]}"
 
 
 def backward_order(findings: tuple[Finding, ...]) -> list[Finding]:
@@ -75,8 +106,11 @@ def finding_lines(finding: Finding) -> list[str]:
     known = finding.analytic == finding.analytic or finding.numeric == finding.numeric
     numbers = f": {finding.analytic:.8g}, should be {finding.numeric:.8g}" if known else ""
     note = f"  ({finding.note})" if finding.note else ""
-    lines = [f"  {mark} {finding.where or finding.name}{numbers}{note}"]
-    told = [c for c in finding.causes if c.slug != "follows-from"][:3]
+    place = gradient_place(finding.name)
+    is_named = finding.where.startswith((place, finding.name))
+    where = finding.where if is_named else f"{finding.name} {finding.where}".strip()
+    lines = [f"  {mark} {where}{numbers}{note}"]
+    told = [c for c in finding.causes if c.slug not in SAID][:3]
     return lines + [f"      {cause}" for cause in told]
 
 
@@ -86,6 +120,7 @@ def homework_json(result: HomeworkResult) -> dict[str, Any]:
         "target": result.target,
         "seed": result.seed,
         "verdict": result.verdict,
+        "unchecked": list(result.unchecked),
         "problems": [finding.to_dict() for finding in result.problems],
         "toy": None if result.toy is None else toy_json(result.toy),
         "networks": [report.to_dict() for report in result.reports],

@@ -34,8 +34,8 @@ FIRST_STEP = 2.0**-14
 
 def compare_array(
     quantity: Quantity, rng: np.random.Generator, is_open: bool, count: int, right: Array | None
-) -> tuple[Comparison, str]:
-    """The comparison at the scale that fits best, and the convention that it is, if any."""
+) -> tuple[Comparison, bool]:
+    """The comparison at the scale that fits best, and whether it is that of the sum."""
     scales = [1.0]
     if is_open and quantity.gradient.dtype.kind == "f":
         scales = likely_scales(quantity, count)
@@ -47,8 +47,7 @@ def compare_array(
         if found.finding.verdict != FAIL:
             break
     assert best is not None
-    is_sum = chosen > 1 and best.finding.verdict == PASS
-    return best, f"{quantity.name}: the gradient of the sum over the batch" if is_sum else ""
+    return best, chosen > 1 and best.finding.verdict == PASS
 
 
 def better(one: Comparison, other: Comparison) -> bool:

@@ -64,6 +64,9 @@ class Belief:
     above: Array | None = None
     """The gradient before the last step, which that step was given."""
 
+    heard: float | None = None
+    """The scale at which layers were heard to pass the gradient on: the sum's, or the mean's."""
+
     def passing(self, delta: Array) -> "Belief":
         return replace(self, delta=delta, passages=self.passages + 1, above=self.delta)
 

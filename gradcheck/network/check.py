@@ -9,6 +9,7 @@ from gradcheck.arrays import generator, jitter, largest_difference
 from gradcheck.compare import Quantity
 from gradcheck.course import parameters, told
 from gradcheck.network.arrays import compare_array
+from gradcheck.network.conventions import convention_notes, reductions, with_odd_ones
 from gradcheck.network.drive import (
     Places,
     buffers_of,
@@ -22,7 +23,7 @@ from gradcheck.network.explain import explain
 from gradcheck.network.listen import Heard, listening
 from gradcheck.network.losses import Loss
 from gradcheck.network.replay import Replay, reproduce
-from gradcheck.network.units import note_units
+from gradcheck.network.units import note_units, unused_parameters
 from gradcheck.rounding import JITTERS
 from gradcheck.verdict import FAIL, PASS, Finding, Report
 
@@ -175,7 +176,7 @@ def judge(setting: Setting, rng: np.random.Generator) -> Report:
     weights = weights_of(loss.values(trial.output), setting.reduction, count)
     right = right_gradients(replay, loss, weights)
     findings: list[Finding] = []
-    notes: list[str] = []
+    sums: set[str] = set()
     checked = 0
     for name, gradient in trial.gradients.items():
         at, value = places.varied(name)
@@ -183,26 +184,44 @@ def judge(setting: Setting, rng: np.random.Generator) -> Report:
             name, at, value, gradient, weights, places.epsilon, trial.spreads.get(name)
         )
         is_open = setting.reduction is None and count > 1
-        comparison, convention = compare_array(quantity, rng, is_open, count, right.get(name))
+        comparison, is_sum = compare_array(quantity, rng, is_open, count, right.get(name))
         findings.append(comparison.finding)
-        notes += [convention] if convention else []
+        sums |= {name} if is_sum else set()
         checked += comparison.count
-    if setting.reduction is None and mixed(findings, notes):
-        notes.append("the others are of the mean: together, gradients of no single loss")
-    found = findings
-    first: list[str] = []
-    if replay is not None:
-        if any(f.verdict == FAIL for f in findings):
-            found, first = explain(setting, findings, replay, loss, weights, right)
-        elif all(f.verdict == PASS for f in findings):
-            found, first = look_elsewhere(setting, findings, replay, weights, rng)
-    elif any(f.verdict == FAIL for f in findings):
-        first = ["forward could not be replayed in NumPy: the places are those of differences"]
-    found, units = note_units(found, trial.gradients, net)
+    found, first = explained(setting, findings, replay, loss, weights, right, rng)
+    notes: list[str] = []
+    if setting.reduction is None:
+        known = reductions(findings, sums)
+        found, first = with_odd_ones(found, first, known, count)
+        failed = {f.name for f in found if f.verdict == FAIL}
+        notes = convention_notes({n: way for n, way in known.items() if n not in failed})
+    unused = unused_parameters(setting.net, trial.x, trial.gradients)
+    found, units = note_units(found, trial.gradients, setting.net, unused)
     found = [replace(f, where=whereabouts(f)) for f in found]
     gradients_of(net, trial.x, trial.labels)  # what it keeps is that of the network as it is
     everything = (*first, *notes, *units)
     return Report(setting.title, setting.seed, tuple(found), checked, everything, (), places.calls)
+
+
+def explained(
+    setting: Setting,
+    findings: list[Finding],
+    replay: Replay | None,
+    loss: Loss,
+    weights: Array,
+    right: dict[str, Array],
+    rng: np.random.Generator,
+) -> tuple[list[Finding], list[str]]:
+    """The findings with their causes, and notes that begin with the first wrong place."""
+    is_wrong = any(f.verdict == FAIL for f in findings)
+    if replay is None:
+        told = "forward could not be replayed in NumPy: the places are those of differences"
+        return findings, [told] if is_wrong else []
+    if is_wrong:
+        return explain(setting, findings, replay, loss, weights, right)
+    if all(f.verdict == PASS for f in findings):
+        return look_elsewhere(setting, findings, replay, weights, rng)
+    return findings, []
 
 
 def wide(setting: Setting) -> Array:
@@ -222,16 +241,6 @@ def right_gradients(replay: Replay | None, loss: Loss, weights: Array) -> dict[s
     if replay is None:
         return {}
     return replay.gradients(loss.derivative(replay.output) * weights[0])
-
-
-def mixed(findings: list[Finding], notes: list[str]) -> bool:
-    """Whether some arrays are of the sum, and others certainly not."""
-    if not notes:
-        return False
-    noted = {note.partition(":")[0] for note in notes}
-    return any(
-        f.excess < 1 < abs(f.analytic) / (f.error_bar or 1) for f in findings if f.name not in noted
-    )
 
 
 def whereabouts(finding: Finding) -> str:

@@ -5,17 +5,57 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.verdict import INCONCLUSIVE, PASS, Finding
+from gradcheck.course import parameters
+from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Finding
 
 Array = np.ndarray
 
 
+UNUSED = "the loss does not depend on it: is the layer used in forward?"
+
+FAR = 1e6
+"""Numbers of this size wake any unit that is only dead: what they do not change is not used."""
+
+
+def unused_parameters(net: Any, x: Array, gradients: dict[str, Array]) -> set[str]:
+    """Those without a gradient that change no output, whatever they are."""
+    still = [
+        (name, getattr(layer, attribute))
+        for name, layer, attribute in parameters(net)
+        if name in gradients and not gradients[name].any()
+    ]
+    if not still:
+        return set()
+    before = np.array(net.forward(x.copy()))
+    return {name for name, array in still if changes_nothing(net, x, array, before)}
+
+
+def changes_nothing(net: Any, x: Array, array: Array, before: Array) -> bool:
+    """Large numbers of both signs, and what is not a number, leave every output as it is."""
+    kept = array.copy()
+    signs = np.where(np.arange(array.size).reshape(array.shape) % 2, -FAR, FAR)
+    others = [signs, -signs, *([np.full(array.shape, np.nan)] if array.dtype.kind == "f" else [])]
+    try:
+        for other in others:
+            array[...] = other
+            if not np.array_equal(net.forward(x.copy()), before):
+                return False
+    except Exception:  # it is used, and not for such numbers
+        return False
+    finally:
+        array[...] = kept
+    return True
+
+
 def note_units(
-    findings: list[Finding], gradients: dict[str, Array], net: Any
+    findings: list[Finding], gradients: dict[str, Array], net: Any, unused: set[str]
 ) -> tuple[list[Finding], list[str]]:
-    """Findings of dead layers are no pass; notes tell dead units and identical ones."""
+    """Findings of dead or unused layers are no pass; notes tell dead units and identical ones."""
     found, notes = [], []
     for finding in findings:
+        if finding.name in unused and finding.verdict != FAIL:
+            found.append(replace(finding, verdict=INCONCLUSIVE, note=UNUSED))
+            continue
         gradient = gradients.get(finding.name)
         is_weight = finding.name.endswith(".W") and finding.verdict == PASS
         if is_weight and gradient is not None and gradient.ndim == 2:

@@ -56,6 +56,9 @@ MOST = 0.6
 THIN = 97
 """In large arrays every so many'th entry is looked at first."""
 
+FREE = ("criterion", "input")
+"""What these give may be of the sum or of the mean, whatever the layers between have."""
+
 UNIT = float(np.finfo(np.float64).eps)
 
 TIE = 0.2
@@ -256,7 +259,7 @@ class Walk:
         for scale in self.scales:
             ratio, n = factor / scale, self.scene.count
             if min(abs(ratio / n - 1), abs(ratio * n - 1)) > 1e-6:  # the batch is tried by name
-                one = mistake("scaled-by-constant", place, factor=ratio)
+                one = mistake("scaled-by-constant", place, factor=ratio, detail="")
                 yield Guess(one, right * ratio)
 
     def judged(self, look: Look, belief: Belief) -> Iterator[Belief]:
@@ -265,7 +268,7 @@ class Walk:
         value = look.right(belief.delta)
         scale = self.fits(look, value)
         if scale is not None:
-            yield belief.telling(Event(look.name, look.place, scale=scale))
+            yield self.agreed(look, belief, value, scale)
             return
         if look.resets:
             yield self.trusted(look, belief)
@@ -285,6 +288,17 @@ class Walk:
         if not explained:
             event = Event(look.name, look.place, None, False, 1.0, None, look.observed)
             yield belief.telling(event, UNEXPLAINED)
+
+    def agreed(self, look: Look, belief: Belief, value: Array, scale: float) -> Belief:
+        """The array is right. What layers pass on must keep its scale, since all below shares it.
+
+        Between the criterion and the last layer it may change: the network may take the mean.
+        """
+        told = belief.telling(Event(look.name, look.place, scale=scale))
+        if not look.resets or not value.any() or look.name.startswith(FREE):
+            return told
+        changed = belief.heard is not None and belief.heard != scale
+        return replace(told, heard=scale, cost=told.cost + (NEW + ODD if changed else 0.0))
 
     def spotted(self, look: Look, belief: Belief, value: Array) -> Iterator[Belief]:
         """Most entries are right, and some are not."""
@@ -349,7 +363,7 @@ class Walk:
                 found.append(mistake("divided-by-batch-twice", place, n=count))
             if count > 1 and abs(ratio / count - 1) < 1e-6:
                 found.append(mistake("scaled-by-batch", place, factor=count, n=count))
-        found.append(mistake("scaled-by-constant", place, factor=factor))
+        found.append(mistake("scaled-by-constant", place, factor=factor, detail=""))
         return [Guess(one, value * factor / self.scales[0]) for one in found]
 
     def fits(self, look: Look, value: Array, rough: float = 0.0) -> float | None:

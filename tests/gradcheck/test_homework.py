@@ -93,6 +93,83 @@ def test_an_exception_is_shown_with_its_statement(tmp_path, capsys):
     assert "Traceback" not in captured.out + captured.err
 
 
+def test_the_same_exception_is_shown_once(tmp_path, capsys):
+    write_homework(tmp_path, edits=[("return self.p - self.y", "return self.p - self.t")])
+    assert main([str(tmp_path)]) == 1
+    out = capsys.readouterr().out
+    assert out.count("AttributeError") == 2  # by the toy, and by the networks
+    assert "tanh + batchnorm: fail, as relu" in out
+
+
+MEANS = [
+    ("self.x.T @ delta, delta.sum(", "self.x.T @ delta / len(delta), delta.mean("),
+]
+
+
+def test_sums_beside_means_are_named(tmp_path, capsys):
+    write_homework(tmp_path, edits=MEANS)
+    assert main([str(tmp_path), "--json"]) == 0
+    capsys.readouterr()
+    assert main([str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    names = ", ".join(f"bn_layers[{k}].d{name}" for k in (0, 1) for name in ("gamma", "beta"))
+    assert f"4 gradients are of the sum over the batch ({names}), the others are of the mean" in out
+    assert "as in one year of the course: a convention" in out
+
+
+STEP = """
+    def step(self):
+        for layer in self.linear_layers:
+            for w, g, v in (("W", "dW", "mW"), ("b", "db", "mb")):
+                velocity = self.momentum * getattr(layer, v, 0.0) - self.lr * getattr(layer, g)
+                setattr(layer, v, velocity)
+                setattr(layer, w, getattr(layer, w) + velocity)
+        for layer in self.bn_layers:
+            layer.gamma = layer.gamma - self.lr * layer.dgamma
+            layer.beta = layer.beta - self.lr * layer.dbeta
+
+    def zero_grads(self):"""
+
+
+@pytest.mark.parametrize("way", ["descends", "ascends"])
+def test_the_step_of_batchnorm_is_checked(way, tmp_path, capsys):
+    settings = ("self.activations, self", "self.lr, self.momentum = lr, momentum\n"
+                "        self.activations, self")  # fmt: skip
+    step = STEP
+    if way == "ascends":
+        step = step.replace("layer.gamma - self.lr", "layer.gamma + self.lr")
+    write_homework(tmp_path, edits=[settings, ("\n    def zero_grads(self):", step)])
+    assert main([str(tmp_path)]) == (way == "ascends")
+    out = capsys.readouterr().out
+    assert out.splitlines()[-1] == "not checked: running statistics; evaluation mode"
+    if way == "ascends":
+        assert "step(): fail" in out
+        assert "! bn_layers[0].gamma step 1, (0, " in out
+    else:
+        assert "step(): pass" in out
+
+
+def test_what_is_not_checked_is_said(tmp_path, capsys):
+    write_homework(tmp_path)
+    assert main([str(tmp_path)]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == (
+        "not checked: running statistics; evaluation mode; step(), which the class has not"
+    )
+
+
+def test_a_layer_that_forward_leaves_out_is_named(tmp_path, capsys):
+    kept = "self.gamma, self.beta = np.ones((1, n)), np.zeros((1, n))"
+    edits = [
+        ("if i < len(self.bn_layers)", "if i < 0"),
+        (kept, f"{kept}\n        self.dgamma, self.dbeta = 0 * self.gamma, 0 * self.beta"),
+    ]
+    write_homework(tmp_path, edits=edits)
+    assert main([str(tmp_path)]) != 0
+    out = capsys.readouterr().out
+    assert re.search(r"\? bn_layers\[1\].beta .*the loss does not depend on it", out)
+
+
 def test_a_file_that_cannot_be_imported_is_a_report(tmp_path, capsys):
     file = tmp_path / "broken.py"
     file.write_text("class MLP:\n    pass\n\n\nundefined_name\n")

@@ -9,7 +9,7 @@ from kernels import OPS
 from kernels.activation import ACTIVATIONS
 from mlp import MLP
 from tests.gradcheck import homework
-from tests.gradcheck.plants import PLANTS, RIGHT, planted
+from tests.gradcheck.plants import DX, MEANS, PLANTS, RIGHT, planted
 
 
 def network(rng, **options):
@@ -84,8 +84,53 @@ def test_a_misplaced_mean_is_found(rng):
     net.__class__ = type("Silent", (MLP,), {"reduction": None})
     net._reduction = "mean"
     report = check_network(net, x, labels)
-    assert report  # somebody else's convention, but no single loss has these gradients
+    assert report.verdict == "fail"  # its layer's dW is a mean, of the same δ
+    assert report.notes[0].startswith("first wrong: linear_layers[1].db ")
+    (failed,) = (f for f in report.findings if f.verdict == "fail")
+    assert (failed.name, failed.causes[0].slug) == ("linear_layers[1].b", "scaled-by-batch")
+    np.testing.assert_allclose(failed.analytic / failed.numeric, 6, rtol=1e-6)
+
+
+def test_means_of_weights_and_sums_of_the_rest_are_those_of_one_year():
+    report = check_network(*planted("homework", MEANS, batchnorm=2))
+    assert report
+    assert report.notes[-1].startswith("the others are of the mean, as in one year of the course")
+
+
+def test_layers_that_differ_are_a_convention_of_no_single_loss():
+    means = [
+        ("(delta * self.hat).sum(axis=0, k", "(delta * self.hat).mean(axis=0, k"),
+        ("self.dbeta = delta.sum", "self.dbeta = delta.mean"),
+    ]
+    report = check_network(*planted("homework", means, batchnorm=2))
+    assert report
     assert "gradients of no single loss" in report.notes[-1]
+
+
+def test_gradients_of_one_layer_that_differ_are_no_convention():
+    edits = [*MEANS, ("(delta * self.hat).sum(axis=0, k", "(delta * self.hat).mean(axis=0, k")]
+    report = check_network(*planted("homework", edits, batchnorm=2))
+    failed = [f for f in report.findings if f.verdict == "fail"]
+    assert [f.name for f in failed] == ["bn_layers[0].beta", "bn_layers[1].beta"]
+    assert {f.causes[0].slug for f in failed} == {"scaled-by-batch"}
+    assert report.notes[:2] == (
+        "first wrong: bn_layers[1].dbeta (everything above it matches)",
+        "wrong by itself, too: bn_layers[0].dbeta",
+    )
+
+
+@pytest.mark.parametrize("kind", ["ReLU", "Tanh"])
+def test_a_layer_that_forward_leaves_out_is_no_pass(kind):
+    skipped = [("if i < len(self.bn_layers)", "if i < 0")]
+    names = [f"bn_layers[{k}].{letter}" for k in (0, 1) for letter in ("gamma", "beta")]
+    net, x, y = planted("homework", skipped, kind, batchnorm=2)
+    for layer in net.bn_layers:
+        layer.dgamma, layer.dbeta = np.zeros_like(layer.gamma), np.zeros_like(layer.beta)
+    report = check_network(net, x, y)
+    assert report.verdict == "inconclusive"
+    untold = [f for f in report.findings if f.verdict == "inconclusive"]
+    assert [f.name for f in untold] == names
+    assert all(f.note.startswith("the loss does not depend on it") for f in untold)
 
 
 @pytest.mark.parametrize("name", ["relu", "leaky_relu", "tanh"])
@@ -170,6 +215,15 @@ def test_what_follows_from_a_mistake_is_said_to():
     assert all(f.where.startswith(f.name.replace(".", ".d").rsplit("]", 1)[0]) for f in others)
 
 
+def test_a_mean_taken_between_layers_is_no_convention():
+    """All arrays below share the factor, even where dW and db are means of a summed δ."""
+    edits = [*MEANS, (DX, "return delta @ self.W.T / len(delta)")]
+    report = check_network(*planted("homework", edits, "Sigmoid"))
+    assert report.notes[0].startswith("first wrong: linear_layers[3].dx ")
+    told = next(f for f in report.findings if f.name == "linear_layers[2].b")
+    assert told.causes[0].slug == "divided-by-batch-twice"
+
+
 def test_two_mistakes_are_both_told():
     edits = PLANTS["dW transposed"][1] + PLANTS["tanh not squared"][1]
     report = check_network(*planted("homework", edits))
@@ -205,6 +259,7 @@ def test_dead_layers_are_no_pass():
     report = check_network(net, x, y)
     assert report.verdict == "inconclusive"
     assert any("linear_layers[1].W: 4 of 4 units are dead" in note for note in report.notes)
+    assert not any("does not depend" in f.note for f in report.findings)
 
 
 def test_a_constant_initialisation_is_noted():

@@ -22,7 +22,7 @@ def path_mistakes(place: str, right: Array, scene: Scene) -> Iterator[Guess]:
         yield Guess(mistake("divided-by-batch-twice", place, n=n), right / n)
         yield Guess(mistake("scaled-by-batch", place, factor=n, n=n), right * n)
     for factor in (2.0, 0.5, right.shape[1], 1 / right.shape[1]):
-        yield Guess(mistake("scaled-by-constant", place, factor=factor), right * factor)
+        yield Guess(mistake("scaled-by-constant", place, factor=factor, detail=""), right * factor)
     yield Guess(mistake("cotangent-masked", place), right * (right > 0))
     yield Guess(mistake("cotangent-masked", place), abs(right))
     for unit in scene.units():

@@ -101,14 +101,14 @@ def bias_arrays(step: LinearStep, delta: Array) -> Iterator[Guess]:
     for detail, few in SAMPLES[2:]:
         rest = delta[few].sum(axis=0).reshape(shape)
         yield Guess(mistake("samples-missing", place, detail=detail), rest)
-    wrong = mistake("bias-wrong-axis", place)
+    wrong = mistake("bias-wrong-axis", place, name="b", detail="the features")
     yield Guess(wrong, delta.sum(axis=1))
     yield Guess(wrong, delta.sum(axis=1, keepdims=True))
     if len(delta) == step.b.size:
         yield Guess(wrong, delta.sum(axis=1).reshape(shape))
     yield Guess(wrong, np.full(shape, delta.sum()))
     yield Guess(wrong, np.asarray(delta.sum()))
-    means = mistake("bias-wrong-axis", place)
+    means = mistake("bias-wrong-axis", place, name="b", detail="the features")
     yield Guess(means, np.full(shape, delta.sum() / step.b.size))
     yield Guess(mistake("bias-not-summed", place, detail="the largest is taken"),
                 delta.max(axis=0).reshape(shape))  # fmt: skip
