@@ -103,7 +103,7 @@ def check_update(
             else:
                 histories = drive_function(step, rng, max(steps, 3), shapes, state)
                 rates = [rule.lr] * max(steps, 3)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         note = f"the step raised {type(error).__name__}: {error}"
         return Report(title, seed, (Finding("step", FAIL, note=note),))
     return judged(histories, rule, rates, title, seed, decay_biases)
@@ -181,8 +181,17 @@ def drive_function(
             if isinstance(found, tuple):
                 found, states[k] = found[0], found[1] if len(found) == 2 else found[1:]
             history.gradients.append(gradient)
-            history.values.append(np.array(w if found is None else found))
+            history.values.append(updated(w if found is None else found, w.shape))
     return histories
+
+
+def updated(value: Any, shape: tuple[int, ...]) -> Array:
+    """What a step gave, if it can be a parameter: real numbers in the parameter's shape."""
+    array = np.array(value)
+    if array.dtype.kind not in "fiu" or array.shape != shape:
+        given = f"shape {array.shape}" if array.dtype.kind in "fiu" else repr(value)[:60]
+        raise TypeError(f"it gives {given}, expected a parameter of shape {shape}")
+    return array
 
 
 def required_arguments(step: Callable[..., Any]) -> int:

@@ -232,3 +232,10 @@ def test_a_step_that_raises():
 def test_a_kind_that_is_unknown():
     with pytest.raises(ValueError, match="kind is 'sgd'"):
         check_update(in_place, "sgd", lr=LR)
+
+
+@pytest.mark.parametrize("nonsense", ["a", {}, np.ones((9, 9))], ids=["text", "dict", "shape"])
+def test_a_step_that_gives_no_parameter_is_a_finding(nonsense):
+    report = check_update(lambda w, g: nonsense, lr=0.1)
+    assert report.verdict == "fail"
+    assert "expected a parameter of shape" in report.findings[0].note
