@@ -71,11 +71,9 @@ def check(
     TypeError, ValueError : for what cannot be a check: no function, a wrong number of
         arguments, complex inputs. What forward and backward raise is in the report.
     """
-    names = named("check", inputs, names)
-    arrays = [as_input(f"check: inputs[{i}]", value) for i, value in enumerate(inputs)]
+    names, arrays, notes = opened("check", inputs, names)
     require_callable("check", "forward", forward, len(arrays))
     require_callable("check", "backward", backward, len(arrays) + 1)
-    arrays, notes = as_floating(arrays)
     cotangents = None if cotangent is None else list(
         cotangent if isinstance(cotangent, (tuple, list)) else (cotangent,)
     )  # fmt: skip
@@ -115,11 +113,9 @@ def check_gradient(
         that is not checked.
     inputs, names, seed, title, domain, budget, twin, further_points, progress : as for `check`.
     """
-    names = named("check_gradient", inputs, names)
-    arrays = [as_input(f"check_gradient: inputs[{i}]", value) for i, value in enumerate(inputs)]
+    names, arrays, notes = opened("check_gradient", inputs, names)
     require_callable("check_gradient", "loss", loss, len(arrays))
     require_callable("check_gradient", "gradient", gradient, len(arrays))
-    arrays, notes = as_floating(arrays)
 
     def backward(dy: Any, *given: Any) -> Any:
         return gradient(*given)
@@ -148,6 +144,15 @@ def scalar(loss: Callable[..., Any]) -> Callable[..., Array]:
         return value.reshape(())
 
     return forward
+
+
+def opened(
+    where: str, inputs: Sequence[Any], names: Sequence[str] | None
+) -> tuple[list[str], list[Any], tuple[str, ...]]:
+    """Names, the inputs as they are differentiated, and what was done to them."""
+    names = named(where, inputs, names)
+    arrays = [as_input(f"{where}: inputs[{i}]", value) for i, value in enumerate(inputs)]
+    return names, *as_floating(arrays)
 
 
 def named(where: str, inputs: Sequence[Any], names: Sequence[str] | None) -> list[str]:

@@ -5,11 +5,9 @@ from collections.abc import Callable
 import numpy as np
 
 from gradcheck.compare import Probe
+from gradcheck.numeric import STEP
 
 Array = np.ndarray
-
-STEP = 6e-6
-"""Of central differences, relative to the size of x: about the cube root of eps."""
 
 
 def locate(

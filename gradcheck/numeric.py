@@ -29,6 +29,10 @@ FIRST_STEPS = (2.0**-3, 2.0**-12, 2.0**-21)
 CONFIRMATIONS = (2.0**-20, 2.0**-29)
 """Single steps far below a ladder: fine structure or a kink that it stepped over shows there."""
 
+STEP = 6e-6
+"""Of a single central difference, relative to the size of x: about the cube root of eps, where
+truncation and rounding are equally small. Good to 9 or 10 digits."""
+
 SAFETY = 4.0
 """What an estimated error is multiplied by to make the bar. The estimates are maxima of
 observed disagreements, which now and then are small by chance."""

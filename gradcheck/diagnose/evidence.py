@@ -6,13 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.numeric import STEP
 from gradcheck.subject import BudgetSpent, Raised, Subject
 
 Array = np.ndarray
-
-STEP = 6e-6
-"""Of central differences, relative to the size of the argument: about the cube root of eps,
-where truncation and rounding are equally small. Good to 9 or 10 digits."""
 
 CLOSE = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 2e-3}
 """Relative to the largest entry: how near a candidate must be to count as the same gradient."""

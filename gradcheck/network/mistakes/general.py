@@ -23,6 +23,12 @@ def path_mistakes(place: str, right: Array, scene: Scene) -> Iterator[Guess]:
         yield Guess(mistake("scaled-by-batch", place, factor=n, n=n), right * n)
     for factor in (2.0, 0.5, right.shape[1], 1 / right.shape[1]):
         yield Guess(mistake("scaled-by-constant", place, factor=factor, detail=""), right * factor)
+    yield from masked_or_clipped(place, right, scene)
+    mean = np.broadcast_to(right.mean(axis=0), right.shape)
+    yield Guess(mistake("samples-missing", place, detail="the mean of all samples"), mean)
+
+
+def masked_or_clipped(place: str, right: Array, scene: Scene) -> Iterator[Guess]:
     yield Guess(mistake("cotangent-masked", place), right * (right > 0))
     yield Guess(mistake("cotangent-masked", place), abs(right))
     for unit in scene.units():
@@ -30,8 +36,6 @@ def path_mistakes(place: str, right: Array, scene: Scene) -> Iterator[Guess]:
             if abs(right).max(initial=0) * unit > limit:
                 clipped = np.clip(right * unit, -limit, limit) / unit
                 yield Guess(mistake("cotangent-clipped", place, limit=limit), clipped)
-    mean = np.broadcast_to(right.mean(axis=0), right.shape)
-    yield Guess(mistake("samples-missing", place, detail="the mean of all samples"), mean)
 
 
 def array_mistakes(
@@ -61,13 +65,7 @@ def array_mistakes(
 
 def spoilt_array(place: str, right: Array, scene: Scene) -> Iterator[Guess]:
     yield Guess(mistake("gradient-stops", place, where=place), np.zeros_like(right))
-    yield Guess(mistake("cotangent-masked", place), right * (right > 0))
-    yield Guess(mistake("cotangent-masked", place), abs(right))
-    for unit in scene.units():
-        for limit in LIMITS:
-            if abs(right).max(initial=0) * unit > limit:
-                clipped = np.clip(right * unit, -limit, limit) / unit
-                yield Guess(mistake("cotangent-clipped", place, limit=limit), clipped)
+    yield from masked_or_clipped(place, right, scene)
     norm = float(np.linalg.norm(right))
     if norm > 0:
         detail = "it is scaled to length one"
