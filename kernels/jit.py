@@ -54,6 +54,17 @@ def jit_as_written(function):
     return compiled(function, OPTIONS | {"fastmath": False, "forceinline": True})
 
 
+def jit_unrolled(function, is_cached=True):
+    """Like `jit`, for code whose loops turn out to have constant lengths of a few turns: it becomes
+    part of its caller, and the loops become straight lines.
+
+    Sums are not reordered: they would become vectors with most of their lanes empty. Functions
+    made of constants that are not in the source have to be compiled anew by every process.
+    """
+    options = OPTIONS | {"fastmath": FASTMATH - {"reassoc"}, "forceinline": True}
+    return compiled(function, options, is_cached)
+
+
 def direct(function: Any, *examples: Any) -> Any:
     """What `function` compiles to for arguments of the examples' types, called without a look.
 
@@ -73,9 +84,10 @@ def compiled_for(function: Any, *examples: Any) -> Any:
     return function.overloads[kinds]
 
 
-def compiled(function, options):
+def compiled(function, options, is_cached=True):
     if not COMPILES:
         return np.errstate(all="ignore")(function)
     dispatcher = numba.njit(**options)(function)
-    use_cache(dispatcher)
+    if is_cached:
+        use_cache(dispatcher)
     return dispatcher

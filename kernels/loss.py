@@ -7,7 +7,7 @@ import numpy as np
 from kernels.bits import larger
 from kernels.boundary import kernel_inlined
 from kernels.elementary import exp_nonpositive, log1p_finite
-from kernels.jit import jit, jit_as_written, jit_inlined
+from kernels.jit import jit_as_written, jit_inlined
 from kernels.op import Op
 from kernels.views import flat, vector
 
@@ -38,7 +38,7 @@ def subtract_peak(z, p, i):
     return peak
 
 
-@jit
+@jit_inlined
 def softmax_of_differences(p, first, last, loss):
     """From p = z - max z to p = softmax(z) and loss += log Σ e^(z - max z), first ≤ row < last.
 

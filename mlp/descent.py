@@ -84,15 +84,19 @@ def descent(head, memory):
 
 
 @jit_inlined
-def update_all(head, memory, corrections, team):
-    """Every parameter, along gradients clipped where there is a largest norm."""
+def update_all(head, memory, loop, corrections, team):
+    """Every parameter, along gradients clipped where there is a largest norm.
+
+    `loop` is the update of the optimizer, or its address.
+    """
     size, scale = head[N_PARAMETERS], 1.0
     if clips(head, memory):
         max_norm = np.float64(memory[head[SETTINGS] + MAX_NORM])
         scale = clip_scale(norm(vector(memory, size, size)), max_norm)
     first, linear = np.int64(0), head[N_LINEAR]
-    update(head, memory, first, linear, scale, corrections, team)
-    update(head, memory, linear, size - linear, scale, corrections, team)
+    call(loop, head, memory, first, linear, scale, corrections, team)
+    if size > linear:
+        call(loop, head, memory, linear, size - linear, scale, corrections, team)
 
 
 @jit_inlined

@@ -73,6 +73,7 @@ from mlp.plan import (
     TOTAL,
     TRAINING,
     UPDATE,
+    UPDATE_LOOP,
     WIDTH_IN,
     WIDTH_LAST,
     WIDTH_OUT,
@@ -175,19 +176,29 @@ def apply(head, op, memory, arena, x, y, floor, training, team):
     An affine map's results below `floor` are raised to it.
     """
     if op[KIND] == AFFINE:
-        w = matrix(memory, op[FIRST], op[WIDTH_IN], op[WIDTH_OUT])
-        b = vector(memory, op[SECOND], op[WIDTH_OUT])
-        matmul_bias_floor(x, w, b, floor, y, team, head[PRODUCT])
+        apply_affine(head, op, memory, x, y, floor, team)
     elif op[KIND] == BATCHNORM:
         if team[0] == 0:
             call(op[FORWARD_LOOP], op, memory, arena, x, y, training)
     elif op[KIND] == ACTIVATION:
-        first, end = share(x.size, LINE_ENTRIES, team)
-        x_part, y_part = vector(flat(x), first, end - first), vector(flat(y), first, end - first)
-        if op[TAKES_SETTING]:
-            call(op[FORWARD_LOOP], x_part, np.float64(memory[op[SETTING]]), y_part)
-        else:
-            call(op[FORWARD_LOOP], x_part, y_part)
+        apply_activation(op, memory, x, y, team)
+
+
+@jit_inlined
+def apply_affine(head, op, memory, x, y, floor, team):
+    w = matrix(memory, op[FIRST], op[WIDTH_IN], op[WIDTH_OUT])
+    b = vector(memory, op[SECOND], op[WIDTH_OUT])
+    matmul_bias_floor(x, w, b, floor, y, team, head[PRODUCT])
+
+
+@jit_inlined
+def apply_activation(op, memory, x, y, team):
+    first, end = share(x.size, LINE_ENTRIES, team)
+    x_part, y_part = vector(flat(x), first, end - first), vector(flat(y), first, end - first)
+    if op[TAKES_SETTING]:
+        call(op[FORWARD_LOOP], x_part, np.float64(memory[op[SETTING]]), y_part)
+    else:
+        call(op[FORWARD_LOOP], x_part, y_part)
 
 
 # ------------------------------------------------------------------------------ backward
@@ -209,7 +220,7 @@ def go_back(head, ops, memory, arena, rows, command, team):
         backward(head, ops, memory, arena, rows, command, learns, corrections, team)
     if command & UPDATE:
         if waits:
-            update_all(head, memory, corrections, team)
+            update_all(head, memory, head[UPDATE_LOOP], corrections, team)
             meet(head, BARRIER, team[1])
         if team[0] == 0:
             count_update(head, memory)

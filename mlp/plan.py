@@ -39,6 +39,8 @@ LABELS = 25
 LOSS_FORWARD, LOSS_BACKWARD, UPDATE_LOOP, PRODUCT = 26, 29, 32, 33
 PROCESS = 34
 """The process that they are good in (`kernels/address.py`)."""
+SPECIAL = 35
+"""The architecture that a state has, where a step is specialized for it (`specialized.py`)."""
 
 BARRIER = 40
 """Entries from here on are for the threads of one call to meet (`kernels/share.py`)."""

@@ -1,13 +1,16 @@
-"""backproof: a step is one call of `train_step`, or a turn of the compiled loop of `fit`."""
+"""backproof: a step is one call of `train_step`, or a turn of a compiled loop: of `fit`, or of one
+in which somebody calls a step that is specialized for the network.
+"""
 
 import numpy as np
+from numba import njit
 
 from bench.contender import Contender
 from bench.networks import Problem
 from mlp import MLP, set_num_threads
 
 NAME = "backproof"
-LOOP_NAME = "backproof fit"
+LOOP_NAME = "backproof loop"
 
 
 def limit(threads: int) -> None:
@@ -47,6 +50,10 @@ def variants(problem: Problem) -> list[Contender]:
 
 
 def loops(problem: Problem, steps: int) -> list[Contender]:
+    return [loop_of_fit(problem, steps), loop_of_specialized_steps(problem, steps)]
+
+
+def loop_of_fit(problem: Problem, steps: int) -> Contender:
     """One epoch whose batches are all the same, as the peers' loops have them."""
     net = build(problem)
     x, labels = np.tile(problem.x, (steps, 1)), np.tile(problem.labels, steps)
@@ -54,4 +61,20 @@ def loops(problem: Problem, steps: int) -> list[Contender]:
     def run():
         net.fit(x, labels, epochs=1, batch_size=len(problem.x), shuffle=False)
 
-    return [Contender(LOOP_NAME, run, lambda: parameters(net), steps)]
+    return Contender(LOOP_NAME, run, lambda: parameters(net), steps, variant="fit")
+
+
+def loop_of_specialized_steps(problem: Problem, steps: int) -> Contender:
+    net = build(problem)
+    train_step, params = net.jit_train_step(len(problem.x), specialized=True)
+    x, labels = np.ascontiguousarray(problem.x), np.asarray(problem.labels, np.int64)
+
+    @njit
+    def train(params, x, labels):
+        for _ in range(steps):
+            train_step(params, x, labels)
+
+    return Contender(
+        LOOP_NAME, lambda: train(params, x, labels), lambda: parameters(net), steps,
+        variant="jit_train_step(specialized=True)",
+    )  # fmt: skip
