@@ -33,7 +33,9 @@ TINY = 64
 """Up to so many multiplications plain loops are faster than setting the tile up."""
 
 THIN_ROWS = 3
-"""Up to so many rows the tile would wait for memory: rows of b are read in one piece instead."""
+ONE_ROW_BYTES, THIN_ROWS_BYTES = 2**18, 2**23
+"""For one row, and for up to so many, the tile would wait for memory where b has more than so many
+bytes: rows of b are read in one piece instead."""
 
 THIN_DEPTH, THIN_HEIGHT = 32, 64
 """From so long sums on, and so many rows, thin products gain more from vectors along them than the
@@ -183,7 +185,8 @@ def product(a, a_strides, b, b_strides, c, n, k, m, bias, mode, ends, team):
     is_thin = m <= DOT_COLUMNS and k >= THIN_DEPTH and k * m <= panels.size
     is_dots = a_step == 1 and b_step == 1 and (is_thin or DOT_SHARE * n <= k)
     is_copied_dots = a_step == 1 and b_step != 1 and is_thin
-    is_rows = a_step == 1 and b_column == 1 and n <= THIN_ROWS
+    near = (ONE_ROW_BYTES if n == 1 else THIN_ROWS_BYTES) // b.itemsize
+    is_rows = a_step == 1 and b_column == 1 and n <= THIN_ROWS and k * m > near
     is_columns = a_row == 1 and m <= DOT_COLUMNS and n >= THIN_HEIGHT and n * m <= panels.size
     packs_b = b_column != 1 or (m >= PACK_COLUMNS and n >= PACK_ROWS)
     i, rows, j, columns = block_of(n, m, TILE_BYTES // a.itemsize, team)

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kernels import gemm
 from kernels.gemm import (
     BLOCK_BYTES,
     BLOCK_DEPTH,
     BLOCK_ROWS,
     PACK_COLUMNS,
+    THIN_ROWS,
     matmul_bias,
     matmul_bias_floor,
     matmul_transpose_a,
@@ -91,6 +93,19 @@ def test_any_small_shape(n, k, m, is_single, seed):
     "m", [1, 15, 17, BLOCK_BYTES // 8 + 1, BLOCK_BYTES // 4 - 1, PACK_COLUMNS + 37]
 )
 def test_shapes_at_the_borders_of_blocks(n, k, m, dtype):
+    check_product(n, k, m, dtype)
+
+
+@pytest.mark.parametrize("n", [1, 2, THIN_ROWS])
+def test_a_few_rows_beside_what_no_cache_holds(n, dtype, monkeypatch):
+    """Where plain Python would take minutes, nothing is held instead."""
+    k, m = (303, 517) if n == 1 else (1501, 1499)
+    if not COMPILED:
+        monkeypatch.setattr(gemm, "ONE_ROW_BYTES", 0)
+        monkeypatch.setattr(gemm, "THIN_ROWS_BYTES", 0)
+        k, m = 7, 5
+    held = gemm.ONE_ROW_BYTES if n == 1 else gemm.THIN_ROWS_BYTES
+    assert k * m * np.dtype(dtype).itemsize > held
     check_product(n, k, m, dtype)
 
 
