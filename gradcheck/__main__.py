@@ -11,14 +11,15 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from gradcheck.budget import BUDGET, BudgetSpent, limited
 from gradcheck.course import ACTIVATION_CLASSES, TargetError, opened, theirs
-from gradcheck.homework import BUDGET, run_homework
+from gradcheck.homework import HomeworkResult, run_homework
 from gradcheck.homeworktext import homework_json, homework_text
 from gradcheck.pair import check_pair, parse_shape
 from gradcheck.report import SCHEMA, suite_json, suite_text, toy_json, toy_text
 from gradcheck.suite import NETWORK_TARGET, check_networks, check_operations
 from gradcheck.toycheck import run_toy
-from gradcheck.verdict import FAIL, PASS
+from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Finding
 
 CHECK = "check"
 """The command that a target alone means."""
@@ -198,6 +199,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read the output has seen enough; the interpreter must not complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return SOMETHING_FAILED
+    except ValueError:
+        if sys.stdout is None or not sys.stdout.closed:
+            raise
+        notice.write("gradcheck: their code has closed stdout: nothing can be written\n")
+        return SOMETHING_FAILED
     finally:
         log.removeHandler(notice)
 
@@ -256,16 +262,22 @@ def run(options: argparse.Namespace, notice: CompileNotice) -> int:
 
 
 def run_target(options: argparse.Namespace) -> int:
-    """A class is a homework; anything else that can be called is half of a pair.
+    """Check a target within its budget; importing it counts."""
+    try:
+        with limited(options.budget):
+            return run_class_or_pair(options)
+    except BudgetSpent as spent:
+        problem = Finding("importing it", INCONCLUSIVE, note=str(spent))
+        tell_homework(HomeworkResult(options.target, options.seed, problems=(problem,)), options)
+        return SOMETHING_FAILED
 
-    What their code prints goes to stderr: stdout is for results.
-    """
+
+def run_class_or_pair(options: argparse.Namespace) -> int:
+    """A class is a homework; anything else that can be called is half of a pair."""
     if is_class(options.target):
         with theirs(options.target, "the check"):
             result = run_homework(options.target, options.seed, options.budget)
-        print_json(homework_json(result)) if options.json else print(
-            homework_text(result, options.quiet)
-        )
+        tell_homework(result, options)
         return ALL_PASS if result.verdict == PASS else SOMETHING_FAILED
     with theirs(options.target, "the check"):
         report = check_pair(
@@ -285,8 +297,11 @@ def is_class(target: str) -> bool:
         return True
 
 
-def print_json(document: dict[str, Any]) -> None:
-    print(json.dumps(document, indent=2, allow_nan=False))
+def tell_homework(result: HomeworkResult, options: argparse.Namespace) -> None:
+    if options.json:
+        print(json.dumps(homework_json(result), indent=2, allow_nan=False))
+    else:
+        print(homework_text(result, options.quiet))
 
 
 def end_at_once(*_: Any) -> None:

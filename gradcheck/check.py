@@ -10,15 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.budget import BUDGET, limited
 from gradcheck.examine import Settings, examine
 from gradcheck.progress import Progress
 from gradcheck.subject import Subject, require_callable
 from gradcheck.verdict import Report
 
 Array = np.ndarray
-
-BUDGET = 60.0
-"""Seconds, unless the caller says otherwise."""
 
 
 def check(
@@ -52,7 +50,8 @@ def check(
     cotangent : the weights of the outputs (a tuple of arrays where forward gives one), in
         place of random ones.
     domain : for a name, the least and greatest value at which forward is defined.
-    budget : seconds after which what is not decided is inconclusive; None for no limit.
+    budget : seconds after which what is not decided is inconclusive; None for no limit. In the
+        main thread a call is stopped in its midst, but for compiled code that does not return.
     twin : forward in float64, to take sharp differences of where forward computes in float32.
         Where forward itself takes float64, none is needed.
     further_points : whether to look at other points, too: the inputs permuted, enlarged, and
@@ -87,7 +86,8 @@ def check(
         notes=notes,
         progress=progress,
     )
-    return examine(Subject(forward, backward, names, budget), arrays, settings)
+    with limited(budget):
+        return examine(Subject(forward, backward, names), arrays, settings)
 
 
 def check_gradient(
@@ -131,7 +131,8 @@ def check_gradient(
         notes=notes,
         progress=progress,
     )
-    return examine(Subject(scalar(loss), backward, names, budget), arrays, settings)
+    with limited(budget):
+        return examine(Subject(scalar(loss), backward, names), arrays, settings)
 
 
 def scalar(loss: Callable[..., Any]) -> Callable[..., Array]:

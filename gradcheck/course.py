@@ -6,17 +6,18 @@ knows whose it is. Beside the class, its module must offer the activations and t
 """
 
 import functools
-import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gradcheck import toy
+from gradcheck.printed import to_stderr
 from gradcheck.source import Source, UnknownTargetError, open_source
+from gradcheck.subject import FAULTS
 
 Array = np.ndarray
 
@@ -51,11 +52,11 @@ def theirs(target: str, stage: str) -> Iterator[None]:
     What it prints goes to stderr: stdout is for results.
     """
     try:
-        with redirect_stdout(sys.stderr):
+        with to_stderr():
             yield
     except (TargetError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except FAULTS as error:
         frames = traceback.extract_tb(error.__traceback__)
         place = next(
             (

@@ -7,6 +7,7 @@ of the budget, becomes part of the report.
 
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from gradcheck.arrays import (
     is_floating,
     within,
 )
+from gradcheck.budget import BudgetSpent
 from gradcheck.compare import (
     ENTRYWISE,
     Comparison,
@@ -38,7 +40,7 @@ from gradcheck.points import elsewhere
 from gradcheck.progress import Meter, Progress
 from gradcheck.relations import Broken, Point
 from gradcheck.rounding import spreads
-from gradcheck.subject import BudgetSpent, Raised, Subject, as_tuple, copies, is_real
+from gradcheck.subject import Raised, Subject, as_tuple, copies, is_real
 from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Cause, Detail, Finding, Report
 
 Array = np.ndarray
@@ -81,8 +83,8 @@ def examine(subject: Subject, inputs: Sequence[Any], settings: Settings) -> Repo
     with np.errstate(all="ignore"):
         try:
             examination.run()
-        except BudgetSpent:
-            examination.stop(f"the budget of {subject.budget:g} s is spent")
+        except BudgetSpent as spent:
+            examination.stop(str(spent))
         except Raised as raised:
             examination.stop(str(raised), FAIL if raised.call == "backward" else INCONCLUSIVE)
     return Report(
@@ -217,18 +219,25 @@ class Examination:
         """Every gradient against differences, and the causes of those that are wrong."""
         self.wide, self.epsilon = self.widest()
         comparisons: dict[int, Comparison] = {}
-        for i in self.places():
-            gradient = self.point.gradients[i]
-            weights = flat(self.point.cotangents)
-            quantity = self.quantity(i, self.wide, gradient, weights, self.point.spreads[i])
-            comparison = compare(quantity, self.rng)
-            if comparison.finding.verdict == FAIL and gradient.size > ENTRYWISE:
+        try:
+            for i in self.places():
+                comparisons[i] = self.compared(i)
+                self.checked += comparisons[i].count
+        finally:  # the time may be over: what is measured is told
+            self.judge(comparisons)
+
+    def compared(self, i: int) -> Comparison:
+        """One gradient against differences, located where wrong, pardoned where rounded."""
+        gradient = self.point.gradients[i]
+        weights = flat(self.point.cotangents)
+        quantity = self.quantity(i, self.wide, gradient, weights, self.point.spreads[i])
+        comparison = compare(quantity, self.rng)
+        if comparison.finding.verdict == FAIL and gradient.size > ENTRYWISE:
+            with suppress(BudgetSpent):  # without its place it is as wrong
                 comparison = self.narrow_down(quantity, comparison)
-            if comparison.finding.verdict == FAIL and self.is_right_in_float64(quantity, i):
-                comparison = pardoned(comparison)
-            comparisons[i] = comparison
-            self.checked += comparison.count
-        self.judge(comparisons)
+        if comparison.finding.verdict == FAIL and self.is_right_in_float64(quantity, i):
+            comparison = pardoned(comparison)
+        return comparison
 
     def quantity(
         self, i: int, wide: list[Any], gradient: Array, weights: Array, spread: Array

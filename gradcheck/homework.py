@@ -5,16 +5,13 @@ What the homework raises is part of the report, with its line; what it prints go
 
 import importlib
 import importlib.util
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from gradcheck.budget import limited
+from gradcheck.budget import BUDGET, BudgetSpent, limited
 from gradcheck.course import (
     ACTIVATION_CLASSES,
     TargetError,
@@ -26,9 +23,11 @@ from gradcheck.course import (
 )
 from gradcheck.diagnose.causes import cause
 from gradcheck.network import check_network
+from gradcheck.printed import to_stderr
 from gradcheck.source import Source
+from gradcheck.subject import FAULTS
 from gradcheck.toycheck import ToyResult, run_toy
-from gradcheck.verdict import FAIL, PASS, Finding, Report, worst
+from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Finding, Report, worst
 
 Array = np.ndarray
 
@@ -38,9 +37,6 @@ by its numbers."""
 
 BATCH = 9
 """Samples: no width, so that no axis can be taken for another."""
-
-BUDGET = 60.0
-"""Seconds for all of it, unless the caller says otherwise."""
 
 MOMENTUM = 0.9
 RATE = 0.05
@@ -95,26 +91,22 @@ def run_homework(target: str, seed: int = 0, budget: float | None = BUDGET) -> H
     ------
     TargetError : where the target names nothing, or nothing that is a network.
     """
-    deadline = None if budget is None else time.monotonic() + budget
-    with redirect_stdout(sys.stderr):
+    with to_stderr(), limited(budget):
         try:
-            with limited(budget):
-                source = opened(target)
+            source = opened(target)
         except TargetError as error:
             if error.__cause__ is None:
                 raise
             return HomeworkResult(target, seed, problems=(raised("importing it", error.__cause__),))
+        except BudgetSpent as spent:
+            return HomeworkResult(target, seed, problems=(cut_short("importing it", spent),))
         network_class(source)
         if all(source.find(name) is None for name in ACTIVATION_CLASSES.values()):
             names = ", ".join(ACTIVATION_CLASSES.values())
             raise TargetError(f"target {target}: there is none of {names} beside it")
-        toy, problems = the_toy(source, seed, left(deadline))
-        reports = tuple(networks(source, seed, deadline))
+        toy, problems = the_toy(source, seed)
+        reports = tuple(networks(source, seed))
     return HomeworkResult(target, seed, toy, reports, problems)
-
-
-def left(deadline: float | None) -> float | None:
-    return None if deadline is None else max(deadline - time.monotonic(), 0.01)
 
 
 def raised(call: str, error: BaseException) -> Finding:
@@ -122,21 +114,24 @@ def raised(call: str, error: BaseException) -> Finding:
     return Finding(call, FAIL, note=message, causes=(cause("raised", call=call, error=message),))
 
 
-def the_toy(
-    source: Source, seed: int, seconds: float | None
-) -> tuple[ToyResult | None, tuple[Finding, ...]]:
+def cut_short(call: str, spent: BudgetSpent) -> Finding:
+    return Finding(call, INCONCLUSIVE, note=str(spent))
+
+
+def the_toy(source: Source, seed: int) -> tuple[ToyResult | None, tuple[Finding, ...]]:
     if source.find(ACTIVATION_CLASSES["relu"]) is None:
         return None, ()
     try:
-        with limited(seconds):
-            return run_toy(source, seed=seed), ()
+        return run_toy(source, seed=seed), ()
+    except BudgetSpent as spent:
+        return None, (cut_short("the toy", spent),)
     except TargetError as error:
         return None, (raised("the toy", error.__cause__ or error),)
-    except Exception as error:
+    except FAULTS as error:
         return None, (raised("the toy", error),)
 
 
-def networks(source: Source, seed: int, deadline: float | None) -> Iterator[Report]:
+def networks(source: Source, seed: int) -> Iterator[Report]:
     """A report of each case, and one of the optimiser's step."""
     for activation, batchnorm in CASES:
         needed = [ACTIVATION_CLASSES[activation], *(["BatchNorm"] if batchnorm else [])]
@@ -144,25 +139,29 @@ def networks(source: Source, seed: int, deadline: float | None) -> Iterator[Repo
             continue
         title = f"{activation}{' + batchnorm' if batchnorm else ''}"
         try:
-            with limited(left(deadline)), source.at_home():
+            with source.at_home():
                 net, x, labels = random_network(source, activation, batchnorm, seed)
-                yield check_network(net, x, labels, seed, title=title)
-        except Exception as error:
+                yield check_network(net, x, labels, seed, title=title, budget=None)
+        except BudgetSpent as spent:
+            yield Report(title, seed, (cut_short("making and running it", spent),))
+        except FAULTS as error:
             yield Report(title, seed, (raised("making and running it", error),))
-    yield from steps(source, seed, deadline)
+    yield from steps(source, seed)
 
 
-def steps(source: Source, seed: int, deadline: float | None) -> Iterator[Report]:
+def steps(source: Source, seed: int) -> Iterator[Report]:
     """The update by momentum, where a network has step() and there is a check of it."""
     name = "gradcheck.update"
     if not callable(getattr(source.value, "step", None)) or not importlib.util.find_spec(name):
         return
     check_update = importlib.import_module(name).check_update
     try:
-        with limited(left(deadline)), source.at_home():
+        with source.at_home():
             net = network_to_step(source, seed)
             yield check_update(net, "momentum", seed, STEP, lr=RATE, momentum=MOMENTUM)
-    except Exception as error:
+    except BudgetSpent as spent:
+        yield Report(STEP, seed, (cut_short(STEP, spent),))
+    except FAULTS as error:
         yield Report(STEP, seed, (raised(STEP, error),))
 
 
@@ -175,7 +174,7 @@ def network_to_step(source: Source, seed: int) -> Any:
             net.forward(x)
             net.backward(labels)
             return net
-        except Exception:  # told by the networks' own reports
+        except FAULTS:  # told by the networks' own reports
             continue
     return random_network(source, activation, 0, seed)[0]
 

@@ -14,9 +14,11 @@ import numpy as np
 
 from gradcheck import parameters as finding
 from gradcheck.arrays import float_dtype
+from gradcheck.budget import check_time
 from gradcheck.mode import mode_of
 from gradcheck.parameters import Parameter
 from gradcheck.state import Snapshot
+from gradcheck.subject import FAULTS
 
 Array = np.ndarray
 
@@ -89,7 +91,7 @@ class Layer:
             if isinstance(found, tuple) and not self.parameters:
                 shapes = [np.shape(g) for g in found[1:]]
                 self.returns = finding.returned(self.target, shapes)
-        except Exception:
+        except FAULTS:
             self.parameters = finding.found(self.target, before)
         finally:
             kept.restore()
@@ -98,6 +100,7 @@ class Layer:
 
     def forward(self, x: Any) -> Any:
         """What forward gives; (N,) losses and the like as they are."""
+        check_time()
         self.mode.apply()
         self.x = x
         given = (x,) if self.labels is None else (x, self.labels_of(x))
@@ -119,6 +122,7 @@ class Layer:
 
     def backward(self, dy: Any) -> Any:
         """dx, or what was returned in its place."""
+        check_time()
         if self.derivative is not None:
             slope = np.asarray(self.derivative())
             return slope * match(np.asarray(dy), slope)

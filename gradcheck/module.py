@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -9,14 +10,14 @@ import numpy as np
 
 from gradcheck import protocol, running, sizes
 from gradcheck.arrays import float_dtype, generator
-from gradcheck.check import BUDGET
+from gradcheck.budget import BUDGET, BudgetSpent, limited
 from gradcheck.diagnose.causes import cause
 from gradcheck.examine import Settings, examine
 from gradcheck.layer import Layer, quiet
 from gradcheck.protocol import Session
 from gradcheck.relations import Broken
 from gradcheck.state import Snapshot
-from gradcheck.subject import Subject
+from gradcheck.subject import FAULTS, Subject
 from gradcheck.trial import Trial
 from gradcheck.verdict import FAIL, INCONCLUSIVE, Cause, Finding, Report
 
@@ -73,10 +74,12 @@ def check_module(
     title = type(layer).__name__ if title is None else title
     kept = Snapshot(layer)
     try:
-        with quiet():
+        with quiet(), limited(budget):
             given, notes = as_input(layer, x, labels, forward)
             found = Layer(layer, given, labels, parameters, forward, backward, MODES[mode])
-            return examined(found, given, seed, title, budget, accumulate, notes)
+            return examined(found, given, seed, title, accumulate, notes)
+    except BudgetSpent as spent:  # before anything was found
+        return Report(title, seed, (Finding("x", INCONCLUSIVE, note=str(spent)),), 0, (str(spent),))
     finally:
         kept.restore()
 
@@ -94,7 +97,7 @@ def as_input(layer: Any, x: Any, labels: Any, forward: str) -> tuple[Array, list
         run(array.astype(np.float64), *(() if labels is None else (labels,)))
     except (IndexError, TypeError):
         return array, []
-    except Exception:
+    except FAULTS:
         return array.astype(np.float64), []
     finally:
         kept.restore()
@@ -106,7 +109,6 @@ def examined(
     x: Array,
     seed: int,
     title: str,
-    budget: float | None,
     accumulate: bool | None,
     notes: list[str],
 ) -> Report:
@@ -123,9 +125,10 @@ def examined(
     broken: list[Broken] = []
     conventions: list[Cause] = []
     if session is not None:
-        conventions = scales(session, inputs)
-        broken = protocol.run(session)
-    subject = Subject(trial.forward, trial.backward, trial.names, budget)
+        with suppress(BudgetSpent):  # the examination says so, array by array
+            conventions = scales(session, inputs)
+            broken = protocol.run(session)
+    subject = Subject(trial.forward, trial.backward, trial.names)
     is_loss = layer.ignores_cotangent
     cotangents = [np.ones(session.dy.shape)] if is_loss and session is not None else None
     settings = Settings(
@@ -171,7 +174,7 @@ def begin(
             return None
         if trial.snapshot.are_globals_untouched():  # to put them back takes longer than a layer
             trial.snapshot.has_globals = False
-    except Exception:
+    except (BudgetSpent, *FAULTS):
         return None
     return Session(trial, x, dy, rng, accumulate)
 
@@ -238,7 +241,7 @@ def twin_of(trial: Trial, inputs: Sequence[Any]) -> Any:
         twin = Trial(other)
         wide = [np.asarray(v, np.float64) for v in inputs]
         y, expected = twin.forward(*wide), trial.forward(inputs[0].copy(), *trial.values)
-    except Exception:
+    except (BudgetSpent, *FAULTS):
         return None
     scale = float(abs(expected).max(initial=0))
     is_twin = y.dtype == np.float64 and abs(y - expected).max(initial=0) <= TWIN * scale

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.budget import BudgetSpent
 from gradcheck.diagnose.causes import cause
 from gradcheck.points import elsewhere
 from gradcheck.relations import Broken
+from gradcheck.subject import FAULTS
 from gradcheck.trial import Trial, held
 from gradcheck.verdict import Cause
 
@@ -53,7 +55,9 @@ def run(session: Session) -> list[Broken]:
                     broken and one.name == "backward"
                 ):
                     broken.append(one)
-        except Exception as error:
+        except BudgetSpent:
+            break
+        except FAULTS as error:
             name = test.__name__.replace("_", " ")
             session.notes.append(f"{name}: {type(error).__name__}: {error}")
     session.trial.restart()
@@ -117,7 +121,7 @@ def cache_filled_again(session: Session) -> Iterator[Broken]:
             if not near(np.array(trial.call(x2.copy())), y):
                 return  # forward itself remembers, as noted
             found = held(trial.receive(dy.copy()))
-        except Exception as error:
+        except FAULTS as error:
             note = f"{what}: {type(error).__name__}: {error}"
             yield Broken("backward", cause("stale-cache", detail=note), note)
             return

@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 
 from gradcheck.arrays import float_dtype
+from gradcheck.budget import BudgetSpent
 from gradcheck.diagnose.causes import cause
 from gradcheck.mode import WORDS
 from gradcheck.parameters import Place
 from gradcheck.protocol import Session, near, others
 from gradcheck.relations import Broken
+from gradcheck.subject import FAULTS
 
 Array = np.ndarray
 
@@ -38,7 +40,9 @@ def run(session: Session) -> list[Broken]:
     try:
         for one in tested(session, mean, variance):
             broken.append(one)
-    except Exception as error:
+    except BudgetSpent as spent:
+        session.notes.append(f"running statistics were not all tested: {spent}")
+    except FAULTS as error:
         session.notes.append(f"running statistics: {type(error).__name__}: {error}")
     finally:
         session.trial.layer.mode.training = before
@@ -251,7 +255,7 @@ def is_gradient_right(session: Session) -> bool | None:
     trial = session.trial
     try:
         _, found = trial.alone(session.x, session.dy)
-    except Exception:
+    except FAULTS:
         session.notes.append("there is no backward after a forward in evaluation")
         return None
     if found[0] is None or found[0].shape != session.x.shape:

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from gradcheck.arrays import float_dtype
+from gradcheck.budget import BudgetSpent
 from gradcheck.diagnose.causes import cause
 from gradcheck.protocol import Session
 from gradcheck.relations import Broken
+from gradcheck.subject import FAULTS
 
 Array = np.ndarray
 
@@ -36,6 +38,8 @@ def run(session: Session, known: list[str]) -> list[Broken]:
                     skipped.add(one.name)
         session.trial.layer.labels = None if labels is None else np.asarray(labels)[:0]
         empty_batch(session)
+    except BudgetSpent as spent:
+        session.notes.append(f"other batch sizes were not all tried: {spent}")
     finally:
         session.trial.layer.labels = labels
         session.trial.restart()
@@ -48,7 +52,7 @@ def at_size(session: Session, x: Array) -> Iterator[Broken]:
     inputs = [x, *trial.values]
     try:
         y = trial.forward(x.copy(), *trial.values)
-    except Exception as error:
+    except FAULTS as error:
         session.notes.append(f"forward refuses a batch of {count}: {type(error).__name__}: {error}")
         return
     if not np.isfinite(y).all():
@@ -59,7 +63,7 @@ def at_size(session: Session, x: Array) -> Iterator[Broken]:
         if trial.layer.ignores_cotangent:
             dy = np.ones_like(dy)
         found = trial.backward(dy.copy(), x.copy(), *trial.values)
-    except Exception as error:
+    except FAULTS as error:
         note = f"backward raised {type(error).__name__} for a batch of {count}: {error}"
         yield Broken("backward", cause("batch-size-fixed", n=len(session.x), detail=note), note)
         return
@@ -110,5 +114,5 @@ def empty_batch(session: Session) -> None:
     try:
         y = trial.forward(session.x[:0].copy(), *trial.values)
         trial.backward(np.zeros(y.shape), session.x[:0].copy(), *trial.values)
-    except Exception as error:
+    except FAULTS as error:
         session.notes.append(f"an empty batch raises {type(error).__name__}: {error}")

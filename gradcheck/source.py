@@ -90,7 +90,12 @@ def open_source(target: str) -> Source:
     if not (place and colon and attribute) or place.startswith("."):
         expected = "expected module:attribute, path/to/file.py:Class or a directory"
         raise UnknownTargetError(f"target is {target!r}, {expected}")
-    module = importlib.import_module(place)
+    try:
+        module = importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{place}.".startswith(f"{error.name}."):
+            raise  # the module is there, and looks for another
+        raise UnknownTargetError(f"target {target}: there is no module {place!r}") from None
     return named(Source(target, attribute, module))
 
 

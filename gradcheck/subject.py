@@ -1,12 +1,10 @@
 """Subject: the pair under test, forward and backward, called with care.
 
 Every call gets fresh copies, so that nothing of the caller's can be spoilt; what a call does
-to them is noted. An exception inside becomes `Raised`, which names the call; a deadline that
-has passed becomes `BudgetSpent` before the next call.
+to them is noted. An exception inside becomes `Raised`, which names the call.
 """
 
 import inspect
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,10 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.budget import check_time
+
 Array = np.ndarray
 Copy = Callable[[Any], Any]
 
 HERE = Path(__file__).parent
+
+FAULTS = (Exception, SystemExit)
+"""What code under test may raise that is its own fault, and part of the report."""
 
 
 def real_output(k: int, value: Any) -> Array:
@@ -57,10 +60,6 @@ class Raised(Exception):  # noqa: N818, a report, not an error of ours
         super().__init__(f"{call} raised {type(error).__name__}: {error}{place_of(error)}")
 
 
-class BudgetSpent(Exception):  # noqa: N818
-    """The time that the caller gave is over."""
-
-
 class Subject:
     """forward and backward between lists of arrays.
 
@@ -69,7 +68,6 @@ class Subject:
     forward : forward(*inputs) gives an array, a scalar, or a tuple of them.
     backward : backward(dy, *inputs) gives the gradient for each input, or None for it.
     names : of the inputs.
-    budget : seconds until `BudgetSpent`, or None.
 
     Attributes
     ----------
@@ -83,11 +81,8 @@ class Subject:
         forward: Callable[..., Any],
         backward: Callable[..., Any],
         names: Sequence[str],
-        budget: float | None = None,
     ):
         self.forward, self.backward, self.names = forward, backward, tuple(names)
-        self.budget = budget
-        self.deadline = np.inf if budget is None else time.monotonic() + budget
         self.gives_tuple = False
         self.forward_calls = self.backward_calls = 0
         self.spoilt: set[tuple[str, str]] = set()
@@ -128,12 +123,12 @@ class Subject:
         return found, copies(found)
 
     def _forward(self, given: list[Any], originals: Sequence[Any]) -> list[Array]:
-        self._before_call()
+        check_time()
         self.forward_calls += 1
         try:
             value = self.forward(*(as_argument(a) for a in given))
             outputs = [real_output(k, y) for k, y in enumerate(as_tuple(value))]
-        except (Exception, SystemExit) as error:
+        except FAULTS as error:
             raise Raised("forward", error) from error
         self._note_spoilt("forward", self.names, given, originals)
         self.gives_tuple = isinstance(value, (tuple, list))
@@ -146,7 +141,7 @@ class Subject:
         cotangents: Sequence[Array],
         originals: Sequence[Any],
     ) -> list[Any]:
-        self._before_call()
+        check_time()
         self.backward_calls += 1
         weights = [as_argument(c) for c in dy]
         try:
@@ -155,7 +150,7 @@ class Subject:
                 *(as_argument(a) for a in given),
             )
             value = tuple(None if g is None else np.asarray(g) for g in as_tuple(value))
-        except (Exception, SystemExit) as error:
+        except FAULTS as error:
             raise Raised("backward", error) from error
         self._note_spoilt("backward", self.names, given, originals)
         self._note_spoilt("backward", ["dy"] * len(dy), dy, cotangents)
@@ -174,10 +169,6 @@ class Subject:
             )
             raise Raised("backward", ValueError(message))
         return [None if g is None else np.asarray(g) for g in found]
-
-    def _before_call(self) -> None:
-        if time.monotonic() > self.deadline:
-            raise BudgetSpent
 
     def _note_spoilt(
         self, call: str, names: Sequence[str], given: Sequence[Array], originals: Sequence[Array]

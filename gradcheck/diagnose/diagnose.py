@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from types import ModuleType
 
+from gradcheck.budget import BudgetSpent
 from gradcheck.diagnose import (
     affine,
     arrangement,
@@ -18,7 +19,6 @@ from gradcheck.diagnose import (
 )
 from gradcheck.diagnose.causes import cause
 from gradcheck.diagnose.evidence import Evidence
-from gradcheck.subject import BudgetSpent
 from gradcheck.verdict import Cause
 
 Recogniser = Callable[[Evidence, int], Iterator[Cause]]

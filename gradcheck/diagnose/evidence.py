@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.budget import BudgetSpent
 from gradcheck.numeric import STEP
-from gradcheck.subject import BudgetSpent, Raised, Subject
+from gradcheck.subject import Raised, Subject
 
 Array = np.ndarray
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.subject import FAULTS, Raised
+
 Array = np.ndarray
 Function = Callable[[Array], Array]
 
@@ -87,7 +89,7 @@ def identify(layer: Any) -> Activation | None:
         return by_name(layer)
     try:
         found = np.asarray(value(GRID.copy()), np.float64)
-    except Exception:
+    except Raised:
         return by_name(layer)
     if found.shape != GRID.shape:
         return None
@@ -114,10 +116,17 @@ def own_forward(layer: Any) -> Function | None:
         return None
     try:
         twin = copy.copy(layer)
-    except Exception:
+    except FAULTS:
         return None
     vars(twin).pop("forward", None) if hasattr(twin, "__dict__") else None
-    return lambda z: np.asarray(twin.forward(z.copy()), np.float64)
+
+    def forward(z: Array) -> Array:
+        try:
+            return np.asarray(twin.forward(z.copy()), np.float64)
+        except FAULTS as error:
+            raise Raised("forward of an activation", error) from error
+
+    return forward
 
 
 def differences(value: Function, z: Array) -> Array:

@@ -17,6 +17,7 @@ from gradcheck.compare import (
     directions,
     entry_probe,
 )
+from gradcheck.subject import FAULTS
 from gradcheck.verdict import FAIL, PASS
 
 Array = np.ndarray
@@ -66,7 +67,7 @@ def likely_scales(quantity: Quantity, count: int) -> list[float]:
     along = quantity.along(Probe("", gradient, 0.0))
     try:
         slope = float(quantity.weights @ (along(h) - along(-h))) / (2 * h)
-    except Exception:
+    except FAULTS:
         return [1.0, float(count)]
     ratio = norm * norm / slope if slope else 1.0
     mean_first = abs(np.log(abs(ratio) or 1.0)) <= abs(np.log((abs(ratio) or 1.0) / count))

@@ -1,19 +1,23 @@
 """check_network: the gradients of a whole network, and the first place that is wrong."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from gradcheck.arrays import generator, jitter, largest_difference
+from gradcheck.budget import BUDGET, BudgetSpent, limited
 from gradcheck.compare import Quantity
 from gradcheck.course import parameters, told
+from gradcheck.network.arguments import batch, require_network, require_targets
 from gradcheck.network.arrays import compare_array
 from gradcheck.network.conventions import convention_notes, reductions, with_odd_ones
 from gradcheck.network.drive import (
     Places,
     buffers_of,
     gradients_of,
+    output_at,
     parameter_values,
     preserved,
     promoted,
@@ -25,7 +29,8 @@ from gradcheck.network.losses import Loss
 from gradcheck.network.replay import Replay, reproduce
 from gradcheck.network.units import note_units, unused_parameters
 from gradcheck.rounding import JITTERS
-from gradcheck.verdict import FAIL, PASS, Finding, Report
+from gradcheck.subject import Raised
+from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Finding, Report
 
 Array = np.ndarray
 
@@ -38,6 +43,8 @@ def check_network(
     twin: Any = None,
     title: str = "network",
     reduction: str | None = None,
+    *,
+    budget: float | None = BUDGET,
 ) -> Report:
     """Compare every gradient of a network of the course's interface with differences.
 
@@ -59,23 +66,36 @@ def check_network(
     twin : the same network with the same parameters in float64, to take sharper differences
         of where `net` is float32. Default: `net.astype(float64)`, where there is that method.
     reduction : "mean", "sum" or None.
+    budget : seconds after which what is not decided is inconclusive; None for no limit.
+
+    Raises
+    ------
+    TypeError, ValueError : for what cannot be a check: no network, labels that are no targets
+        of its output. What the network raises is in the report.
     """
-    x, labels = np.array(x), np.array(labels)
+    require_network(net)
+    x, labels = batch(x, labels)
     reduction = reduction or getattr(net, "reduction", None)
     if twin is None and x.dtype == np.float32 and hasattr(net, "astype"):
         twin = net.astype(np.float64)
     rng = generator(seed)
-    with preserved(net), np.errstate(all="ignore"):
+    with preserved(net), np.errstate(all="ignore"), limited(budget):
         try:
             trial = listen_to(net, x, labels, rng)
-        except Exception as error:
-            finding = Finding("network", FAIL, note=told(error))
-            return Report(title, seed, (finding,), 0, (finding.note,))
-        if twin is None and trial.output.dtype == np.float32:
-            twin = promoted(net, x, trial.output)
+            if twin is None and trial.output.dtype == np.float32:
+                twin = promoted(net, x, trial.output)
+        except BudgetSpent as spent:
+            return undone(title, seed, INCONCLUSIVE, str(spent))
+        except Raised as raised:
+            return undone(title, seed, FAIL, told(raised.error))
         measured = net if twin is None else twin
         with preserved(measured):
             return judge(Setting(net, measured, trial, reduction, title, seed), rng)
+
+
+def undone(title: str, seed: int, verdict: str, note: str) -> Report:
+    """The report where the network did not run as far as its gradients."""
+    return Report(title, seed, (Finding("network", verdict, note=note),), 0, (note,))
 
 
 @dataclass(frozen=True)
@@ -116,6 +136,7 @@ class Setting:
 
 def listen_to(net: Any, x: Array, labels: Array, rng: np.random.Generator) -> Trial:
     """Run another batch, so that what is stale shows, and then the batch itself."""
+    require_targets(getattr(net, "criterion", None), labels, output_at(net, x).shape)
     other = other_batch(x, labels)
     earlier = gradients_of(net, *other)
     before = parameter_values(net)
@@ -129,7 +150,7 @@ def listen_to(net: Any, x: Array, labels: Array, rng: np.random.Generator) -> Tr
     is_steady = all(nearly(g, again[n]) for n, g in gradients.items() if n in again)
     # The gradients of a network that remembers move for other reasons than rounding.
     spreads = rounding_spreads(net, x, labels, gradients, rng) if is_steady else {}
-    output = np.array(net.forward(x.copy()))
+    output = output_at(net, x)
     return Trial(x, labels, output, gradients, earlier, other, heard, spreads, changed, buffers)
 
 
@@ -171,23 +192,11 @@ def judge(setting: Setting, rng: np.random.Generator) -> Report:
     """Every array against differences, and what is wrong explained."""
     net, trial, count = setting.net, setting.trial, len(setting.trial.x)
     loss = Loss(net, trial.labels)
-    places = Places(setting.measured, wide(setting), loss)
     replay = reproduce(net, trial.x, trial.output)
     weights = weights_of(loss.values(trial.output), setting.reduction, count)
     right = right_gradients(replay, loss, weights)
-    findings: list[Finding] = []
-    sums: set[str] = set()
-    checked = 0
-    for name, gradient in trial.gradients.items():
-        at, value = places.varied(name)
-        quantity = Quantity(
-            name, at, value, gradient, weights, places.epsilon, trial.spreads.get(name)
-        )
-        is_open = setting.reduction is None and count > 1
-        comparison, is_sum = compare_array(quantity, rng, is_open, count, right.get(name))
-        findings.append(comparison.finding)
-        sums |= {name} if is_sum else set()
-        checked += comparison.count
+    measured = measure(setting, loss, weights, right, rng)
+    findings, sums = measured.findings, measured.sums
     found, first = explained(setting, findings, replay, loss, weights, right, rng)
     notes: list[str] = []
     if setting.reduction is None:
@@ -195,12 +204,63 @@ def judge(setting: Setting, rng: np.random.Generator) -> Report:
         found, first = with_odd_ones(found, first, known, count)
         failed = {f.name for f in found if f.verdict == FAIL}
         notes = convention_notes({n: way for n, way in known.items() if n not in failed})
-    unused = unused_parameters(setting.net, trial.x, trial.gradients)
+    unused: set[str] = set()
+    with suppress(BudgetSpent, Raised):
+        unused = unused_parameters(setting.net, trial.x, trial.gradients)
     found, units = note_units(found, trial.gradients, setting.net, unused)
     found = [replace(f, where=whereabouts(f)) for f in found]
-    gradients_of(net, trial.x, trial.labels)  # what it keeps is that of the network as it is
-    everything = (*first, *notes, *units)
-    return Report(setting.title, setting.seed, tuple(found), checked, everything, (), places.calls)
+    with suppress(BudgetSpent, Raised):  # what it keeps is that of the network as it is
+        gradients_of(net, trial.x, trial.labels)
+    everything = (*first, *notes, *units, *measured.stopped)
+    title, seed, checked = setting.title, setting.seed, measured.checked
+    return Report(title, seed, tuple(found), checked, everything, (), measured.calls)
+
+
+@dataclass
+class Measurement:
+    """What differences say of every array.
+
+    Attributes
+    ----------
+    sums : names of the gradients that are those of the sum over the batch.
+    stopped : why not all of them could be measured, in one sentence; empty where they were.
+    """
+
+    findings: list[Finding]
+    sums: set[str]
+    checked: int = 0
+    calls: int = 0
+    stopped: tuple[str, ...] = ()
+
+
+def measure(
+    setting: Setting,
+    loss: Loss,
+    weights: Array,
+    right: dict[str, Array],
+    rng: np.random.Generator,
+) -> Measurement:
+    """Every array; those that come after the end of the budget are inconclusive."""
+    trial, count = setting.trial, len(setting.trial.x)
+    found = Measurement([], set())
+    try:
+        places = Places(setting.measured, wide(setting), loss)
+        for name, gradient in trial.gradients.items():
+            at, value = places.varied(name)
+            quantity = Quantity(
+                name, at, value, gradient, weights, places.epsilon, trial.spreads.get(name)
+            )
+            is_open = setting.reduction is None and count > 1
+            comparison, is_sum = compare_array(quantity, rng, is_open, count, right.get(name))
+            found.findings.append(comparison.finding)
+            found.sums |= {name} if is_sum else set()
+            found.checked += comparison.count
+            found.calls = places.calls
+    except (BudgetSpent, Raised) as stop:
+        found.stopped = (str(stop),)
+        names = list(trial.gradients)[len(found.findings) :]
+        found.findings += [Finding(name, INCONCLUSIVE, note=str(stop)) for name in names]
+    return found
 
 
 def explained(
@@ -217,10 +277,14 @@ def explained(
     if replay is None:
         told = "forward could not be replayed in NumPy: the places are those of differences"
         return findings, [told] if is_wrong else []
-    if is_wrong:
-        return explain(setting, findings, replay, loss, weights, right)
-    if all(f.verdict == PASS for f in findings):
-        return look_elsewhere(setting, findings, replay, weights, rng)
+    try:
+        if is_wrong:
+            return explain(setting, findings, replay, loss, weights, right)
+        if all(f.verdict == PASS for f in findings):
+            return look_elsewhere(setting, findings, replay, weights, rng)
+    except (BudgetSpent, Raised) as stop:
+        what = "the causes were not found" if is_wrong else "other places were not all tried"
+        return findings, [f"{what}: {stop}"]
     return findings, []
 
 

@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.budget import check_time
 from gradcheck.course import parameters
+from gradcheck.network.arguments import output_of
 from gradcheck.network.losses import Loss
+from gradcheck.subject import FAULTS, Raised
 
 Array = np.ndarray
 
@@ -19,14 +22,35 @@ BUFFERS = ("momentum_{}", "v_{}", "velocity_{}", "m_{}")
 """Names that optimisers keep their averages of W under."""
 
 
+def called(net: Any, method: str, *given: Array) -> Any:
+    """What a method of the network returns; `Raised` for whatever it raises."""
+    check_time()
+    try:
+        return getattr(net, method)(*given)
+    except FAULTS as error:
+        raise Raised(method, error) from error
+
+
+def output_at(net: Any, x: Array) -> Array:
+    """The network's output for the batch; `Raised`, too, where that is none."""
+    value = called(net, "forward", x.copy())
+    try:
+        return output_of(value, len(x))
+    except FAULTS as error:
+        raise Raised("forward", error) from error
+
+
 def gradients_of(net: Any, x: Array, labels: Array) -> dict[str, Array]:
     """Every gradient of one forward and backward, by the name of its array."""
-    net.zero_grads()
-    net.forward(x.copy())
-    returned = net.backward(labels.copy())
+    called(net, "zero_grads")
+    called(net, "forward", x.copy())
+    returned = called(net, "backward", labels.copy())
     found = {}
     for name, layer, attribute in parameters(net):
-        gradient = np.array(gradient_in(net, name, layer, attribute))
+        try:
+            gradient = np.array(gradient_in(net, name, layer, attribute))
+        except FAULTS as error:
+            raise Raised("backward", error) from error
         shape = getattr(layer, attribute).shape
         is_row = gradient.shape == shape[1:] and shape[0] == 1  # db (out,) for b (1, out)
         found[name] = gradient.reshape(shape) if is_row else gradient
@@ -79,13 +103,13 @@ class Places:
     def __init__(self, net: Any, x: Array, loss: Loss):
         self.net, self.x, self.loss = net, x, loss
         self.layers = {name: (layer, a) for name, layer, a in parameters(net)}
-        self.output = np.array(net.forward(x.copy()))
+        self.output = output_at(net, x)
         self.calls = 1
         self.epsilon = float(np.finfo(float_of(self.output)).eps)
 
     def losses(self, x: Array) -> Array:
         self.calls += 1
-        return self.loss.values(self.net.forward(x))
+        return self.loss.values(output_at(self.net, x))
 
     def varied(self, name: str) -> tuple[Callable[[Array], Array], Array]:
         """The losses as a function of the array of that name, and its present value."""
@@ -134,7 +158,7 @@ def promoted(net: Any, x: Array, output: Array) -> Any:
         for _, layer, attribute in parameters(twin):
             setattr(layer, attribute, np.array(getattr(layer, attribute), np.float64))
         wide = np.asarray(twin.forward(x.astype(np.float64)))
-    except Exception:  # whatever a network of one precision does in another
+    except FAULTS:  # whatever a network of one precision does in another
         return None
     is_same = wide.shape == output.shape and np.allclose(wide, output, rtol=1e-3, atol=1e-4)
     return twin if wide.dtype == np.float64 and is_same else None

@@ -10,11 +10,12 @@ import numpy as np
 
 from gradcheck.course import parameters, told
 from gradcheck.diagnose.causes import cause
-from gradcheck.network.drive import gradients_of, preserved
+from gradcheck.network.drive import gradients_of, output_at, preserved
 from gradcheck.network.explain import explain
 from gradcheck.network.listen import listening
 from gradcheck.network.losses import Loss
 from gradcheck.network.replay import REPRODUCED, Replay, replay
+from gradcheck.subject import Raised
 from gradcheck.verdict import FAIL, PASS, Finding
 
 if TYPE_CHECKING:
@@ -61,10 +62,11 @@ def look_elsewhere(
         with preserved(setting.net):
             try:
                 wrong = wrong_there(setting, base, weights, point, rng)
-            except Exception as error:
-                raised = cause("raised", call="the network", error=told(error))
-                failed = Finding("network", FAIL, note=told(error), causes=(raised,))
-                return [*findings, failed], [f"right here, but {point.title}: {told(error)}"]
+            except Raised as raised:
+                message = told(raised.error)
+                found = cause("raised", call="the network", error=message)
+                failed = Finding("network", FAIL, note=message, causes=(found,))
+                return [*findings, failed], [f"right here, but {point.title}: {message}"]
         if wrong is not None:
             return wrong
     return findings, []
@@ -77,7 +79,7 @@ def wrong_there(
     net, count = setting.net, len(point.x)
     if point.moved:
         move(net, point.moved, rng)
-    output = np.array(net.forward(point.x.copy()))
+    output = output_at(net, point.x)
     with listening(net) as heard:
         found = gradients_of(net, point.x, point.labels)
     functions = base.functions

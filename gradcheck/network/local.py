@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradcheck.arrays import generator
+from gradcheck.budget import limited
 from gradcheck.diagnose import Evidence, diagnose
 from gradcheck.network.belief import Event
 from gradcheck.network.mistakes import Scene
@@ -49,7 +50,7 @@ def local_causes(event: Event, scene: Scene, setting: "Setting") -> tuple[Cause,
         return tuple(analytic)
 
     evidence = Evidence(
-        Subject(forward, backward, names, BUDGET),
+        Subject(forward, backward, names),
         tuple(names),
         inputs,
         [event.delta],
@@ -62,7 +63,8 @@ def local_causes(event: Event, scene: Scene, setting: "Setting") -> tuple[Cause,
         is_fixed=True,
     )
     try:
-        return diagnose(evidence, position)
+        with limited(BUDGET):
+            return diagnose(evidence, position)
     except Exception:  # a recogniser that meets a step that it was not made for
         return ()
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.network.activations import ACTIVATIONS, Activation, identify
+from gradcheck.subject import Raised
 
 Array = np.ndarray
 
@@ -220,7 +221,7 @@ def reproduce(net: Any, x: Array, output: Array) -> Replay | None:
             try:
                 with np.errstate(all="ignore"):
                     found = replay(net, x, functions, form)
-            except (ValueError, AttributeError):
+            except (ValueError, AttributeError, Raised):
                 continue
             off = abs(found.output - output) if found.output.shape == output.shape else np.inf
             if np.max(off, initial=0) <= width * np.max(abs(output), initial=0):

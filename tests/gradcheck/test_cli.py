@@ -169,3 +169,51 @@ def test_gradcheck_imports_numpy_alone():
         "sys.exit(any(m in sys.modules for m in ('numba', 'kernels', 'mlp')))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+PAIR = "def w(x):\n    return x * x\n\ndef w_backward(dy, x):\n    return 2 * x * dy\n"
+
+
+def run_pair(tmp_path, text, *options):
+    file = tmp_path / "pair.py"
+    file.write_text(text)
+    return main([f"{file}:w", "--shape", "x=3", *options])
+
+
+def test_a_backward_with_another_signature_is_one_message(tmp_path, capsys):
+    assert run_pair(tmp_path, PAIR.replace("(dy, x)", "(d)")) == 2
+    told = capsys.readouterr().err
+    assert "backward(d) cannot be called with 2 arguments" in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("module", ["missing_module:w", "pair.py:w:x"])
+def test_a_module_that_is_not_there_is_a_wrong_usage(module, capsys):
+    assert main([module]) == 2
+    assert "there is no module" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("body", ["while True: pass", "import time; time.sleep(600)"])
+@pytest.mark.parametrize("name", ["w", "MLP"])
+def test_an_import_that_never_ends_is_stopped(tmp_path, capsys, body, name):
+    file = tmp_path / "endless.py"
+    file.write_text(body)
+    began = time.monotonic()
+    assert main([f"{file}:{name}", "--budget", "0.5"]) == 1
+    assert time.monotonic() - began < 2
+    told = capsys.readouterr().out
+    assert "inconclusive" in told
+    assert f"the budget of 0.5 s is spent ({file}:1)" in told
+
+
+def test_a_module_that_closes_its_streams_is_checked(tmp_path):
+    file = tmp_path / "closing.py"
+    file.write_text(f"import sys\nsys.stdout.close()\nsys.stderr.close()\n{PAIR}")
+    command = [sys.executable, "-m", "gradcheck", f"{file}:w", "--shape", "x=3"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "pass" in found.stdout
+    file.write_text(f"import sys\nsys.__stdout__.close()\n{PAIR}")
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 1
+    assert found.stderr == "gradcheck: their code has closed stdout: nothing can be written\n"

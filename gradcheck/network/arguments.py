@@ -1,0 +1,81 @@
+"""What check_network is given, before anything runs, and the output once it has run."""
+
+from typing import Any
+
+import numpy as np
+
+from gradcheck.course import METHODS
+from gradcheck.network.losses import kind_of
+
+Array = np.ndarray
+
+WHERE = "check_network"
+
+LAYERS = "a list of layers with W, b, dW and db"
+
+
+def require_network(net: Any) -> None:
+    """A TypeError for what has not the course's interface."""
+    kind = type(net).__name__
+    for method in METHODS:
+        if not callable(getattr(net, method, None)):
+            raise TypeError(f"{WHERE}: net is of type {kind}, which has no method {method!r}")
+    layers = getattr(net, "linear_layers", None)
+    if not isinstance(layers, (list, tuple)) or not layers:
+        raise TypeError(f"{WHERE}: net.linear_layers is {layers!r}, expected {LAYERS}")
+    for i, layer in enumerate(layers):
+        if not isinstance(getattr(layer, "W", None), np.ndarray):
+            given = type(getattr(layer, "W", None)).__name__
+            raise TypeError(f"{WHERE}: net.linear_layers[{i}].W is {given}, expected an array")
+
+
+def batch(x: Any, labels: Any) -> tuple[Array, Array]:
+    """Copies of the inputs and the targets, as many of the one as of the other."""
+    found = real("x", x), real("labels", labels)
+    for name, array in zip(("x", "labels"), found, strict=True):
+        if not array.ndim:
+            raise ValueError(f"{WHERE}: {name} is one number, expected a batch of rows")
+    given, targets = found
+    if len(given) != len(targets):
+        raise ValueError(f"{WHERE}: x has {len(given)} rows, labels has {len(targets)}")
+    return found
+
+
+def real(name: str, value: Any) -> Array:
+    try:
+        array = np.array(value)
+    except ValueError:  # rows of unequal length
+        array = np.array(None)
+    if array.dtype.kind not in "fiub":
+        given = repr(value)[:60] if array.dtype.kind == "O" else f"of dtype {array.dtype}"
+        raise TypeError(f"{WHERE}: {name} is {given}, expected an array of real numbers")
+    return array
+
+
+def require_targets(criterion: Any, labels: Array, shape: tuple[int, ...]) -> None:
+    """A ValueError for labels that are no targets of outputs of this shape."""
+    kind = kind_of(criterion)
+    if labels.shape == shape or kind == "own":
+        return
+    if kind == "mse":
+        if labels.size != np.prod(shape):
+            raise ValueError(f"{WHERE}: labels have shape {labels.shape}, the output {shape}")
+        return
+    if labels.size != shape[0]:
+        expected = f"({shape[0]},) classes or rows {shape}"
+        raise ValueError(f"{WHERE}: labels have shape {labels.shape}, expected {expected}")
+    wrong = (labels < 0) | (labels >= shape[1]) | (labels != np.floor(labels))
+    if wrong.any():
+        value = labels[wrong].flat[0]
+        raise ValueError(f"{WHERE}: labels contain {value}, expected classes 0 to {shape[1] - 1}")
+
+
+def output_of(value: Any, count: int) -> Array:
+    """What forward gave, as one row of numbers for each sample; a TypeError for anything else."""
+    array = np.array(value)
+    if array.dtype.kind not in "fiu":
+        given = repr(value)[:60] if array.dtype.kind == "O" else f"an array of {array.dtype}"
+        raise TypeError(f"forward gives {given}, expected rows of real numbers")
+    if array.ndim != 2 or len(array) != count:
+        raise TypeError(f"forward gives shape {array.shape}, expected ({count}, outputs)")
+    return array
