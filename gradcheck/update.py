@@ -1,20 +1,29 @@
 """check_update: an optimiser's step is replayed beside its formula, and so are its mutants."""
 
-import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from types import NoneType
 from typing import Any
 
 import numpy as np
 
-from gradcheck import parameters as finding
 from gradcheck.arrays import generator
+from gradcheck.budget import BUDGET, BudgetSpent, limited
 from gradcheck.diagnose.causes import cause
 from gradcheck.diagnose.update import choices, mutants
-from gradcheck.formulas import RULES, Rule
+from gradcheck.formulas import Rule
 from gradcheck.layer import quiet
-from gradcheck.parameters import Parameter
+from gradcheck.rule import WHERE, require, require_shapes, rule_of
 from gradcheck.state import Snapshot
+from gradcheck.stepping import (
+    SHAPES,
+    History,
+    NoParameterError,
+    drive_function,
+    drive_object,
+    parameters_of,
+)
+from gradcheck.subject import Raised
 from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Cause, Finding, Report
 
 Array = np.ndarray
@@ -22,42 +31,8 @@ Array = np.ndarray
 STEPS = 5
 """At least three, because what a buffer keeps shows from the second on, and how from the third."""
 
-SHAPES = ((3, 4), (1, 4))
-"""Of the parameters that a function is tried on: a matrix and a bias."""
-
 MATCH = {8: 1e-8, 4: 2e-4}
 """By item size, relative to the step: how near a formula must be to be that of the step."""
-
-SMALLEST, LARGEST = -5.0, 1.0
-"""Powers of ten between which gradients lie: where they are small, eps shows."""
-
-SLOWER = 0.5
-"""Times the learning rate from the third step on, where it can be set: that tells a velocity
-that has the rate inside from one that has not."""
-
-SETTINGS = {
-    "lr": ("lr", "learning_rate", "alpha", "eta"),
-    "momentum": ("momentum", "mu"),
-    "beta1": ("beta1", "beta_1", "b1"),
-    "beta2": ("beta2", "beta_2", "b2", "rho", "decay_rate"),
-    "eps": ("eps", "epsilon"),
-    "decay": ("weight_decay", "decay", "l2", "reg"),
-}
-"""Attributes in which an object keeps its settings."""
-
-
-@dataclass
-class History:
-    """One parameter and its gradient at every step; `values` has one more."""
-
-    name: str
-    values: list[Array]
-    gradients: list[Array]
-    is_bias: bool = False
-
-    @property
-    def is_norm(self) -> bool:
-        return self.name.rpartition(".")[2] in ("gamma", "beta")
 
 
 def check_update(
@@ -72,6 +47,7 @@ def check_update(
     parameters: dict[str, str] | None = None,
     decay_way: str | None = None,
     decay_biases: bool | None = None,
+    budget: float | None = BUDGET,
     **settings: float,
 ) -> Report:
     """Compare an optimiser's step with its formula, over several steps.
@@ -89,23 +65,36 @@ def check_update(
     parameters : {"W": "dW"}, where an object's names are unusual.
     decay_way : "L2" or "decoupled"; decoupled for adamw by default.
     decay_biases : whether biases decay; by default both count, as a convention.
+    budget : seconds after which the check is inconclusive; None for no limit.
     settings : lr, momentum, beta1, beta2, eps, decay. By default the object's own.
+
+    Raises
+    ------
+    TypeError, ValueError : for what cannot be a check, such as a setting that no rule has. What
+        the step raises is in the report.
     """
-    if kind is not None and kind not in RULES:
-        raise ValueError(f"check_update: kind is {kind!r}, expected one of {', '.join(RULES)}")
     rule = rule_of(step, kind, settings, decay_way)
+    require_shapes(shapes)
+    require(steps, "steps", int, "a whole number")
+    require(parameters, "parameters", (dict, NoneType), "a dictionary, as in {'W': 'dW'}")
+    if state is not None and not callable(state):
+        raise TypeError(f"{WHERE}: state is {state!r}, expected a function that makes one")
     rng = generator(seed)
     is_object = any(callable(getattr(step, n, None)) for n in ("step", "update"))
+    if not is_object and not callable(step):
+        expected = "a function step(w, g), or an object with step()"
+        raise TypeError(f"{WHERE}: step is {step!r}, expected {expected}")
     try:
-        with quiet():
+        with quiet(), limited(budget):
             if is_object:
                 histories, rates = drive_object(step, rule, max(steps, 3), rng, parameters)
             else:
                 histories = drive_function(step, rng, max(steps, 3), shapes, state)
                 rates = [rule.lr] * max(steps, 3)
-    except (Exception, SystemExit) as error:
-        note = f"the step raised {type(error).__name__}: {error}"
-        return Report(title, seed, (Finding("step", FAIL, note=note),))
+    except BudgetSpent as spent:
+        return Report(title, seed, (Finding("step", INCONCLUSIVE, note=str(spent)),))
+    except (Raised, NoParameterError) as fault:
+        return Report(title, seed, (Finding("step", FAIL, note=str(fault)),))
     return judged(histories, rule, rates, title, seed, decay_biases)
 
 
@@ -134,143 +123,6 @@ def gradients_after_round(net: Any, x: Any, labels: Any) -> dict[str, Array]:
         net.forward(np.array(x))
         net.backward(np.array(labels))
     return {p.name: np.array(p.gradient.get()) for p in parameters_of(net)}
-
-
-def rule_of(step: Any, kind: str | None, settings: dict[str, float], way: str | None) -> Rule:
-    """The rule that is meant: settings given, or the object's own."""
-    found = dict(settings)
-    for name, attributes in SETTINGS.items():
-        values = (getattr(step, a, None) for a in attributes)
-        own = next((float(v) for v in values if isinstance(v, (int, float, np.floating))), None)
-        if name not in found and own is not None:
-            found[name] = own
-    if kind is None:
-        kind = "momentum" if found.get("momentum") else "gradient_descent"
-    way = way or ("decoupled" if kind == "adamw" else "L2")
-    return Rule(kind=kind, decay_way=way, **found)  # type: ignore[arg-type]
-
-
-# ---------------------------------------------------------------------- driving a step
-
-
-def draw(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Gradients of both signs and of many sizes."""
-    size = 10 ** rng.uniform(SMALLEST, LARGEST, shape)
-    return np.asarray(size * rng.choice([-1.0, 1.0], shape))
-
-
-def drive_function(
-    step: Callable[..., Any],
-    rng: np.random.Generator,
-    steps: int,
-    shapes: Sequence[tuple[int, ...]],
-    state: Callable[[], Any] | None,
-) -> list[History]:
-    count = required_arguments(step)
-    histories = [
-        History(f"w{k}", [rng.standard_normal(shape)], [], is_bias(shape))
-        for k, shape in enumerate(shapes)
-    ]
-    states = [state() if state else {} for _ in shapes]
-    for _ in range(steps):
-        for k, history in enumerate(histories):
-            gradient = draw(history.values[0].shape, rng)
-            w = history.values[-1].copy()
-            rest = (states[k],) if count > 2 or state else ()
-            found = step(w, gradient.copy(), *rest)
-            if isinstance(found, tuple):
-                found, states[k] = found[0], found[1] if len(found) == 2 else found[1:]
-            history.gradients.append(gradient)
-            history.values.append(updated(w if found is None else found, w.shape))
-    return histories
-
-
-def updated(value: Any, shape: tuple[int, ...]) -> Array:
-    """What a step gave, if it can be a parameter: real numbers in the parameter's shape."""
-    array = np.array(value)
-    if array.dtype.kind not in "fiu" or array.shape != shape:
-        given = f"shape {array.shape}" if array.dtype.kind in "fiu" else repr(value)[:60]
-        raise TypeError(f"it gives {given}, expected a parameter of shape {shape}")
-    return array
-
-
-def required_arguments(step: Callable[..., Any]) -> int:
-    try:
-        arguments = inspect.signature(step).parameters.values()
-    except (TypeError, ValueError):
-        return 2
-    return sum(
-        p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-        for p in arguments
-    )
-
-
-def is_bias(shape: tuple[int, ...]) -> bool:
-    return len(shape) < 2 or (len(shape) == 2 and shape[0] == 1)
-
-
-def drive_object(
-    target: Any,
-    rule: Rule,
-    steps: int,
-    rng: np.random.Generator,
-    names: dict[str, str] | None,
-) -> tuple[list[History], list[float]]:
-    """Random gradients into the object's arrays, then its step, again and again."""
-    kept = Snapshot(target)
-    found = finding.named(target, names) if names else parameters_of(target)
-    if not found:
-        raise ValueError("no parameter arrays with gradients were found")
-    try:
-        histories = [begin(p, rng) for p in found]
-        rates = []
-        for k in range(steps):
-            rates.append(rule.lr * (SLOWER if k >= 2 and slow_down(target, rule) else 1.0))
-            for parameter, history in zip(found, histories, strict=True):
-                gradient = draw(history.values[0].shape, rng)
-                held = np.asarray(gradient, history.values[0].dtype)
-                parameter.gradient.put(held)
-                history.gradients.append(held.astype(np.float64))
-            (getattr(target, "step", None) or target.update)()
-            for parameter, history in zip(found, histories, strict=True):
-                history.values.append(np.array(parameter.value.get()))
-        return histories, rates
-    finally:
-        kept.restore()
-
-
-def begin(parameter: Parameter, rng: np.random.Generator) -> History:
-    """A parameter that is not zero, so that a decay shows."""
-    before = np.asarray(parameter.value.get())
-    dtype = before.dtype if before.dtype.kind == "f" else np.dtype(np.float64)
-    parameter.value.put(rng.standard_normal(before.shape).astype(dtype))
-    value = np.array(parameter.value.get())
-    return History(parameter.name, [value], [], is_bias(value.shape))
-
-
-def slow_down(target: Any, rule: Rule) -> bool:
-    """Sets a smaller learning rate; whether the object takes one."""
-    for name in SETTINGS["lr"]:
-        if isinstance(getattr(target, name, None), (float, np.floating)):
-            try:
-                setattr(target, name, rule.lr * SLOWER)
-            except (AttributeError, TypeError, ValueError):
-                return False
-            return True
-    return False
-
-
-def parameters_of(target: Any) -> list[Parameter]:
-    """Those of a network's layers, or of the object itself."""
-    found: list[Parameter] = []
-    for group in ("linear_layers", "bn_layers", "layers"):
-        layers = getattr(target, group, None)
-        for k, layer in enumerate(layers if isinstance(layers, (list, tuple)) else ()):
-            found += [
-                replace(p, name=f"{group}[{k}].{p.name}")
-                for p in finding.found(layer, finding.present(layer))
-            ]
-    return found or finding.found(target, finding.present(target))
 
 
 # ---------------------------------------------------------------------- judging
