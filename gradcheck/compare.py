@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gradcheck.budget import BudgetSpent
+from gradcheck.infinite import around, infinite_entries, without
 from gradcheck.numeric import SAFETY, UNKNOWN, Estimate, Line, directional_derivative
 from gradcheck.progress import Progress, silent, tracked
 from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, POWER, Finding
@@ -46,6 +47,9 @@ PLANTED = 4.0
 
 QUICK = 2.0**-12
 """Step, relative to x, of the differences that show the pattern of a mistake already proved."""
+
+SHOWN = 3
+"""Entries with an infinite derivative that a note names."""
 
 SMALL = 1e-3
 """An entry below this share of the largest gets a ladder of steps to its own size as well."""
@@ -125,6 +129,8 @@ def compare(
     """
     name, x, gradient = quantity.name, quantity.x, quantity.gradient
     if refused := malformed(name, gradient, x.shape):
+        if (infinite := infinite_entries(quantity)) is not None:
+            return beside(quantity, rng, places, infinite)
         return Comparison(refused, 1, measured_alone(quantity, rng))
     if gradient.size == 0:
         return Comparison(Finding(name, PASS, note="empty"), 0)
@@ -149,6 +155,23 @@ def compare(
         note = "a mistake planted in the gradient was not seen"
         finding = replace(finding, verdict=INCONCLUSIVE, note=note)
     return Comparison(finding, len(measured), tuple(measured))
+
+
+def beside(
+    quantity: Quantity, rng: np.random.Generator, places: Sequence[Probe] | None, infinite: Array
+) -> Comparison:
+    """The comparison of all entries but those where backward says infinite, and is right."""
+    if infinite.all():
+        note = "the derivative is infinite at every entry"
+        return Comparison(Finding(quantity.name, INCONCLUSIVE, note=note), 0)
+    left = without(quantity, infinite)
+    found = probes(left.gradient.astype(np.float64), rng) if places is None else list(places)
+    comparison = compare(left, rng, around(found, left, infinite))
+    where = ", ".join(str(tuple(int(k) for k in index)) for index in np.argwhere(infinite)[:SHOWN])
+    note = f"the derivative is infinite at {where}: stepped around"
+    if comparison.finding.note:
+        note = f"{comparison.finding.note}; {note}"
+    return replace(comparison, finding=replace(comparison.finding, note=note))
 
 
 def measured_alone(quantity: Quantity, rng: np.random.Generator) -> tuple[Measured, ...]:
