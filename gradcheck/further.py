@@ -1,5 +1,6 @@
 """A gradient that is right at one point, at others: right there by chance, or by state?"""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -8,11 +9,11 @@ import numpy as np
 from gradcheck.arrays import flat, is_floating
 from gradcheck.compare import compare, directions
 from gradcheck.diagnose.causes import cause
-from gradcheck.points import further_points
+from gradcheck.points import further_points, other_signs
 from gradcheck.relations import Point
 from gradcheck.rounding import spreads
 from gradcheck.subject import Raised, same
-from gradcheck.verdict import FAIL, PASS, Cause, Finding
+from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Cause, Finding
 
 if TYPE_CHECKING:
     from gradcheck.examine import Examination
@@ -34,7 +35,7 @@ def look_elsewhere(examination: "Examination") -> None:
     """Every gradient that passed, along directions at further points."""
     first = examination.point
     steady: set[int] = set()
-    for title, inputs in further_points(examination.inputs, first.outputs, examination.rng):
+    for title, inputs, verdict in points_of(examination):
         try:
             outputs = examination.subject.outputs(inputs)
         except Raised:
@@ -49,13 +50,27 @@ def look_elsewhere(examination: "Examination") -> None:
         try:
             gradients = examination.subject.gradients(cotangents, inputs)
             there = Point(inputs, cotangents, outputs, gradients)
-            steady |= compare_there(examination, title, there, steady)
+            steady |= compare_there(examination, title, there, steady, verdict)
         except Raised as raised:
             examination.notes.append(f"{title}: {raised}")
 
 
+def points_of(examination: "Examination") -> Iterator[tuple[str, list[Any], str]]:
+    """Points, how to call them, and the verdict on a gradient that is wrong there.
+
+    Of another sign than all that the caller gave, inputs may be none that the function is for:
+    a gradient that is wrong there is inconclusive.
+    """
+    inputs, rng = examination.inputs, examination.rng
+    for title, point in further_points(inputs, examination.point.outputs, rng):
+        yield title, point, FAIL
+    names, domain = examination.subject.names, examination.settings.domain
+    for title, point in other_signs(inputs, names, examination.places(), domain, rng):
+        yield title, point, INCONCLUSIVE
+
+
 def compare_there(
-    examination: "Examination", title: str, point: Point, steady: set[int]
+    examination: "Examination", title: str, point: Point, steady: set[int], verdict: str
 ) -> set[int]:
     """The gradients of one further point; the first that is wrong has all of it examined.
 
@@ -63,7 +78,8 @@ def compare_there(
     wrong later it is not for a cache.
     """
     settings, names, right = examination.settings, examination.subject.names, set()
-    open_still = {f.name for f in examination.findings if f.verdict != FAIL}
+    open_still = {f.name for f in examination.findings if f.verdict == PASS}
+    open_still |= {f.name for f in examination.findings if f.verdict != FAIL and verdict == FAIL}
     rounding = spreads(examination.subject, point, examination.rng, settings.is_fixed)
     wide: list[Any] = [
         a.astype(w.dtype) if is_floating(a) else a
@@ -86,7 +102,9 @@ def compare_there(
             comparison.finding, examination.point.gradients[i]
         ):
             is_stale = is_same and i not in steady
-            report_there(examination, title, point, i, comparison.finding, is_stale)
+            report_there(
+                examination, title, point, i, replace(comparison.finding, verdict=verdict), is_stale
+            )
     return right
 
 
@@ -113,13 +131,15 @@ def report_there(
         there = {f.name: f for f in examination.at(point)}
         if name in there and there[name].verdict != FAIL:
             return
-        finding = there.get(name, finding)
+        finding = replace(there.get(name, finding), verdict=finding.verdict)
         causes = tuple(preferred(c) for c in finding.causes if c.slug != "unrelated")
         if "region-wrong" not in {c.slug for c in causes}:
             causes += (cause("region-wrong", 0.5, region=f"not here, but {title}"),)
         causes = tuple(sorted(causes, key=lambda found: -found.score))
     place = [k for k, f in enumerate(examination.findings) if f.name == name]
     note = f"right here, wrong {title}"
+    if finding.verdict == INCONCLUSIVE:
+        note += ": if it never is, say so with domain="
     examination.findings[place[0]] = replace(finding, note=note, causes=causes)
 
 

@@ -14,6 +14,7 @@ from gradcheck.budget import BUDGET, BudgetSpent, limited
 from gradcheck.diagnose.causes import cause
 from gradcheck.examine import Settings, examine
 from gradcheck.layer import Layer, quiet
+from gradcheck.points import Domain
 from gradcheck.protocol import Session
 from gradcheck.relations import Broken
 from gradcheck.state import Snapshot
@@ -45,6 +46,7 @@ def check_module(
     backward: str = "backward",
     mode: str | None = None,
     accumulate: bool | None = None,
+    domain: Domain = None,
 ) -> Report:
     """Compare the gradients that a layer gives with differences, and test how it keeps them.
 
@@ -63,6 +65,8 @@ def check_module(
     mode : "train" or "eval"; None leaves the layer in the mode in which it is.
     accumulate : True where a second backward must add to the gradients, False where it must
         not; by default a layer may add if it has a zero_grad.
+    domain : for "x" or a parameter's name, the least and greatest value at which the layer is
+        defined.
 
     Returns
     -------
@@ -77,7 +81,7 @@ def check_module(
         with quiet(), limited(budget):
             given, notes = as_input(layer, x, labels, forward)
             found = Layer(layer, given, labels, parameters, forward, backward, MODES[mode])
-            return examined(found, given, seed, title, accumulate, notes)
+            return examined(found, given, seed, title, accumulate, domain, notes)
     except BudgetSpent as spent:  # before anything was found
         return Report(title, seed, (Finding("x", INCONCLUSIVE, note=str(spent)),), 0, (str(spent),))
     finally:
@@ -110,6 +114,7 @@ def examined(
     seed: int,
     title: str,
     accumulate: bool | None,
+    domain: Domain,
     notes: list[str],
 ) -> Report:
     """The report on a layer."""
@@ -136,6 +141,7 @@ def examined(
         seed,
         is_fixed=is_loss,
         cotangents=cotangents,
+        domain=domain,
         twin=twin_of(trial, inputs),
         notes=tuple(notes),
         may_accumulate=True,

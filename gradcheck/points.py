@@ -47,6 +47,31 @@ def further_points(
             yield "with one row", sliced(inputs, rows, of_vectors, 1)
 
 
+def other_signs(
+    inputs: Sequence[Any],
+    names: Sequence[str],
+    places: Sequence[int],
+    domain: Domain,
+    rng: np.random.Generator,
+) -> Iterator[tuple[str, list[Any]]]:
+    """For each array without entries of one sign, a point where all have it.
+
+    What relu or abs do there, the caller's inputs do not show. Points outside the domain that is
+    given are left out; where none is, the caller may have meant one.
+    """
+    for i in places:
+        array = inputs[i]
+        if not array.size or not array.any() or (array.min() < 0 < array.max()):
+            continue
+        moved = -shuffled(array, rng)
+        low, high = (domain or {}).get(names[i], (-np.inf, np.inf))
+        if moved.min() < low or moved.max() > high:
+            continue
+        sign = "negative" if array.max() > 0 else "positive"
+        point = [moved.astype(a.dtype) if j == i else a for j, a in enumerate(inputs)]
+        yield f"where {names[i]} is {sign}", point
+
+
 def batch_sizes(inputs: Sequence[Any], output: Array) -> list[int]:
     """The rows of the output and of the first input that has rows: one of them is the batch."""
     tables = [a for a in inputs if is_floating(a) and a.ndim > 1]

@@ -55,3 +55,30 @@ def test_a_factor_of_one_that_is_missing(rng):
     report = check(lambda x, s: x * s, lambda dy, x, s: (dy, (dy * x).sum()), inputs, ["x", "s"])
     assert first(report).slug == "chain-rule-factor-missing"
     assert "the factor s is missing" in first(report).sentence
+
+
+POSITIVE = np.array([[0.5, 1.5, 2.0], [0.3, 0.8, 1.2]])
+
+
+def relu_of_slope(slope):
+    return lambda dy, x: dy * np.where(x > 0, 1.0, slope)
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_inputs_of_one_sign_do_not_hide_the_other(sign, seed):
+    wrong = relu_of_slope(5.0) if sign > 0 else lambda dy, x: dy * np.where(x > 0, 5.0, 0.0)
+    report = check(relu, wrong, [sign * POSITIVE], ["x"], seed)
+    assert report.verdict == "inconclusive"
+    other = "negative" if sign > 0 else "positive"
+    assert f"right here, wrong where x is {other}" in report.findings[0].note
+    assert check(relu, relu_of_slope(0.0), [sign * POSITIVE], ["x"], seed)
+
+
+def test_a_domain_of_one_sign_is_believed(seed):
+    domain = {"x": (0.0, np.inf)}
+    assert check(relu, relu_of_slope(5.0), [POSITIVE], ["x"], seed, domain=domain)
+    assert check(np.log, lambda dy, x: dy / x, [POSITIVE], ["x"], seed)
