@@ -82,7 +82,7 @@ def check_network(
     with preserved(net), np.errstate(all="ignore"), limited(budget):
         try:
             trial = listen_to(net, x, labels, rng)
-            if twin is None and trial.output.dtype == np.float32:
+            if twin is None and is_single(net, trial.output):
                 twin = promoted(net, x, trial.output)
         except BudgetSpent as spent:
             return undone(title, seed, INCONCLUSIVE, str(spent))
@@ -91,6 +91,14 @@ def check_network(
         measured = net if twin is None else twin
         with preserved(measured):
             return judge(Setting(net, measured, trial, reduction, title, seed), rng)
+
+
+def is_single(net: Any, output: Array) -> bool:
+    """Whether float32 is in the way of sharp differences: in the output, or in a parameter, where
+    it rounds every step of them.
+    """
+    arrays = [output, *(np.asarray(getattr(layer, a)) for _, layer, a in parameters(net))]
+    return any(array.dtype == np.float32 for array in arrays)
 
 
 def undone(title: str, seed: int, verdict: str, note: str) -> Report:
@@ -136,7 +144,8 @@ class Setting:
 
 def listen_to(net: Any, x: Array, labels: Array, rng: np.random.Generator) -> Trial:
     """Run another batch, so that what is stale shows, and then the batch itself."""
-    require_targets(getattr(net, "criterion", None), labels, output_at(net, x).shape)
+    first = output_at(net, x)
+    require_targets(getattr(net, "criterion", None), labels, first.shape)
     other = other_batch(x, labels)
     earlier = gradients_of(net, *other)
     before = parameter_values(net)
@@ -149,7 +158,7 @@ def listen_to(net: Any, x: Array, labels: Array, rng: np.random.Generator) -> Tr
     put_back(net, before)
     is_steady = all(nearly(g, again[n]) for n, g in gradients.items() if n in again)
     # The gradients of a network that remembers move for other reasons than rounding.
-    spreads = rounding_spreads(net, x, labels, gradients, rng) if is_steady else {}
+    spreads = rounding_spreads(net, x, labels, gradients, first.dtype, rng) if is_steady else {}
     output = output_at(net, x)
     return Trial(x, labels, output, gradients, earlier, other, heard, spreads, changed, buffers)
 
@@ -172,15 +181,25 @@ def put_back(net: Any, values: dict[str, Array]) -> None:
 
 
 def rounding_spreads(
-    net: Any, x: Array, labels: Array, gradients: dict[str, Array], rng: np.random.Generator
+    net: Any,
+    x: Array,
+    labels: Array,
+    gradients: dict[str, Array],
+    dtype: np.dtype,
+    rng: np.random.Generator,
 ) -> dict[str, Array]:
-    """How far each gradient moves when everything moves by one unit in the last place."""
+    """How far each gradient moves when everything moves by one unit in the last place.
+
+    Parameters that are stored in fewer digits than the network computes in stay as they are:
+    they are exact, and a unit of theirs is far more than what rounds.
+    """
     others = []
     for _ in range(JITTERS):
         with preserved(net):
             for _, layer, attribute in parameters(net):
                 array = getattr(layer, attribute)
-                array[...] = jitter([array], rng)[0]
+                if array.dtype.itemsize >= dtype.itemsize:
+                    array[...] = jitter([array], rng)[0]
             others.append(gradients_of(net, jitter([x], rng)[0], labels))
     return {
         name: largest_difference(gradient, [other[name] for other in others])

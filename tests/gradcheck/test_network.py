@@ -284,3 +284,14 @@ def test_layers_are_as_they_were():
     check_network(net, x, y)
     for layer in (*net.linear_layers, *net.activations, net.criterion):
         assert not {"forward", "backward", "derivative"} & set(vars(layer))
+
+
+@pytest.mark.parametrize(
+    ("edits", "verdict"), [([], "pass"), ([(DX, "return delta @ self.W")], "fail")]
+)
+def test_float32_parameters_with_a_float64_batch(edits, verdict):
+    """Differences are taken of a copy in float64: steps of float32 parameters are rounded."""
+    net, x, labels = planted("homework", edits, dtype=np.float32)
+    report = check_network(net, x.astype(np.float64), labels)
+    assert report.verdict == verdict, str(report)
+    assert net.linear_layers[0].W.dtype == np.float32
