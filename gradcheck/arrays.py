@@ -13,6 +13,8 @@ def generator(seed: int) -> np.random.Generator:
     must not come back as cotangents. (A cotangent equal to x makes the gradient through
     batchnorm vanish, and the check with it.)
     """
+    if not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise TypeError(f"seed is {seed!r}, expected a whole number from 0 on")
     return np.random.default_rng([seed, 0x6772_6164])
 
 

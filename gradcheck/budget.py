@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from types import FrameType
 
@@ -76,6 +77,8 @@ def limited(seconds: float | None) -> Iterator[None]:
 
     Of two limits, one within the other, the one that ends first counts.
     """
+    if seconds is not None and (not isinstance(seconds, Real) or seconds != seconds):
+        raise TypeError(f"budget is {seconds!r}, expected seconds or None")
     outer = LIMIT.get()
     limit = None if seconds is None else Limit(seconds, time.monotonic() + seconds)
     if limit is None or (outer is not None and outer.deadline <= limit.deadline):

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.arguments import require_domain, require_twin
 from gradcheck.budget import BUDGET, limited
 from gradcheck.examine import Settings, examine
 from gradcheck.progress import Progress
@@ -73,6 +74,8 @@ def check(
     names, arrays, notes = opened("check", inputs, names)
     require_callable("check", "forward", forward, len(arrays))
     require_callable("check", "backward", backward, len(arrays) + 1)
+    require_domain("check", domain, names, arrays)
+    require_twin("check", twin)
     cotangents = None if cotangent is None else list(
         cotangent if isinstance(cotangent, (tuple, list)) else (cotangent,)
     )  # fmt: skip
@@ -116,6 +119,8 @@ def check_gradient(
     names, arrays, notes = opened("check_gradient", inputs, names)
     require_callable("check_gradient", "loss", loss, len(arrays))
     require_callable("check_gradient", "gradient", gradient, len(arrays))
+    require_domain("check_gradient", domain, names, arrays)
+    require_twin("check_gradient", twin)
 
     def backward(dy: Any, *given: Any) -> Any:
         return gradient(*given)
@@ -164,7 +169,11 @@ def named(where: str, inputs: Sequence[Any], names: Sequence[str] | None) -> lis
         return [f"input{i}" for i in range(len(inputs))]
     if len(names) != len(inputs):
         raise ValueError(f"{where}: names has {len(names)} entries, expected {len(inputs)}")
-    return [str(name) for name in names]
+    found = [str(name) for name in names]
+    if len(set(found)) != len(found):
+        twice = next(name for name in found if found.count(name) > 1)
+        raise ValueError(f"{where}: names has {twice!r} twice, expected a name for each input")
+    return found
 
 
 def as_input(where: str, value: Any) -> Any:

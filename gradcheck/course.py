@@ -17,7 +17,7 @@ import numpy as np
 from gradcheck import toy
 from gradcheck.printed import to_stderr
 from gradcheck.source import Source, UnknownTargetError, open_source
-from gradcheck.subject import FAULTS
+from gradcheck.subject import FAULTS, message_of
 
 Array = np.ndarray
 
@@ -67,7 +67,9 @@ def theirs(target: str, stage: str) -> Iterator[None]:
             "",
         )
         name = type(error).__name__
-        raise TargetError(f"target {target}: {stage} raised {name}: {error}{place}") from error
+        raise TargetError(
+            f"target {target}: {stage} raised {name}: {message_of(error)}{place}"
+        ) from error
 
 
 def companion(source: Source, name: str) -> Any:
@@ -184,5 +186,5 @@ def told(error: BaseException) -> str:
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if HERE not in Path(frame.filename).parents and "importlib" not in frame.filename:
             statement = f": {frame.line}" if frame.line else ""
-            return f"{name}: {error} ({frame.filename}:{frame.lineno}{statement})"
-    return f"{name}: {error}"
+            return f"{name}: {message_of(error)} ({frame.filename}:{frame.lineno}{statement})"
+    return f"{name}: {message_of(error)}"

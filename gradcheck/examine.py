@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck import relations
+from gradcheck.arguments import as_cotangents
 from gradcheck.arrays import (
     flat,
     float_dtype,
@@ -21,11 +22,10 @@ from gradcheck.arrays import (
     is_floating,
     within,
 )
-from gradcheck.budget import BudgetSpent
+from gradcheck.budget import BudgetSpent, check_time
 from gradcheck.compare import (
     ENTRYWISE,
     Comparison,
-    Measured,
     Quantity,
     compare,
 )
@@ -35,18 +35,16 @@ from gradcheck.diagnose.cotangent import nonlinear
 from gradcheck.further import look_elsewhere
 from gradcheck.invariants import overflow, structural_relations
 from gradcheck.locate import locate
+from gradcheck.pardon import pardoned
 from gradcheck.pattern import pattern
 from gradcheck.points import elsewhere
 from gradcheck.progress import Meter, Progress
 from gradcheck.relations import Broken, Point
 from gradcheck.rounding import spreads
-from gradcheck.subject import Raised, Subject, as_tuple, copies, is_real
+from gradcheck.subject import FAULTS, Raised, Subject, as_tuple, copies, is_real, real_output
 from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Cause, Detail, Finding, Report
 
 Array = np.ndarray
-
-FEW, SLIGHT = 0.25, 0.01
-"""Share of the entries, and of the largest one, that rounding in float32 may explain."""
 
 
 @dataclass(frozen=True)
@@ -174,11 +172,7 @@ class Examination:
         given = self.settings.cotangents
         if given is None:
             return [np.asarray(self.rng.standard_normal(y.shape), float_dtype(y)) for y in outputs]
-        cotangents = [np.asarray(c, float_dtype(y)) for c, y in zip(given, outputs, strict=True)]
-        for c, y in zip(cotangents, outputs, strict=True):
-            if c.shape != y.shape:
-                raise ValueError(f"check: a cotangent has shape {c.shape}, expected {y.shape}")
-        return cotangents
+        return as_cotangents(given, outputs)
 
     # ------------------------------------------------------------------ exact relations
 
@@ -245,7 +239,7 @@ class Examination:
         def at(value: Array) -> Array:
             moved = [value if j == i else w for j, w in enumerate(wide)]
             if self.settings.twin is not None:
-                return flat([np.asarray(y) for y in as_tuple(self.settings.twin(*copies(moved)))])
+                return self.twin_at(moved, weights.size)
             return flat(self.subject.outputs(moved))
 
         return Quantity(
@@ -259,6 +253,18 @@ class Examination:
             any(is_floating(a) and a.dtype == np.float32 for a in self.inputs),
             self.progress,
         )
+
+    def twin_at(self, inputs: list[Any], size: int) -> Array:
+        """What the twin gives; `Raised` where it cannot stand in for forward."""
+        check_time()
+        try:
+            found = flat([real_output(k, y) for k, y in
+                          enumerate(as_tuple(self.settings.twin(*copies(inputs))))])  # fmt: skip
+            if found.size != size:
+                raise TypeError(f"it gives {found.size} numbers, forward {size}")
+        except FAULTS as error:
+            raise Raised("twin", error) from error
+        return found
 
     def bounds(self, i: int) -> tuple[float, float] | None:
         return (self.settings.domain or {}).get(self.subject.names[i])
@@ -363,23 +369,6 @@ class Examination:
         if all(y.dtype != np.float32 for y in outputs):
             return wide, float(np.finfo(np.float64).eps)
         return list(self.inputs), float(np.finfo(np.float32).eps)
-
-
-def pardoned(comparison: Comparison) -> Comparison:
-    """Off in float32 only, by little or at few entries: rounding, or a kink that it crosses."""
-    single = [m for m in comparison.measured if m.probe.index is not None]
-    off = [m for m in single if is_off(m)]
-    largest = max((abs(m.estimate.value) for m in single if m.estimate.is_finite), default=0.0)
-    is_slight = all(abs(m.probe.analytic - m.estimate.value) <= SLIGHT * largest for m in off)
-    if len(off) > FEW * len(single) and not is_slight:
-        return comparison
-    note = "the same backward is right in float64: rounding, or a kink that float32 crosses"
-    finding = replace(comparison.finding, verdict=INCONCLUSIVE, note=note)
-    return replace(comparison, finding=finding)
-
-
-def is_off(one: Measured) -> bool:
-    return bool(abs(one.probe.analytic - one.estimate.value) > one.bar)
 
 
 def detail_of(comparison: Comparison, shape: tuple[int, ...]) -> Detail | None:

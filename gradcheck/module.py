@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck import protocol, running, sizes
+from gradcheck.arguments import require_domain
 from gradcheck.arrays import float_dtype, generator
 from gradcheck.budget import BUDGET, BudgetSpent, limited
 from gradcheck.diagnose.causes import cause
@@ -18,7 +19,7 @@ from gradcheck.points import Domain
 from gradcheck.protocol import Session
 from gradcheck.relations import Broken
 from gradcheck.state import Snapshot
-from gradcheck.subject import FAULTS, Subject
+from gradcheck.subject import FAULTS, Subject, message_of
 from gradcheck.trial import Trial
 from gradcheck.verdict import FAIL, INCONCLUSIVE, Cause, Finding, Report
 
@@ -75,6 +76,8 @@ def check_module(
     """
     if mode not in MODES:
         raise ValueError(f"check_module: mode is {mode!r}, expected 'train' or 'eval'")
+    if parameters is not None and not isinstance(parameters, dict):
+        raise TypeError(f"check_module: parameters is {parameters!r}, expected as in {{'W': 'dW'}}")
     title = type(layer).__name__ if title is None else title
     kept = Snapshot(layer)
     try:
@@ -90,7 +93,10 @@ def check_module(
 
 def as_input(layer: Any, x: Any, labels: Any, forward: str) -> tuple[Array, list[str]]:
     """x as an array: integers as floats, unless forward takes them for indices."""
-    array = np.array(x)
+    try:
+        array = np.array(x)
+    except ValueError:  # rows of unequal length
+        array = np.array(None)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"check_module: x has dtype {array.dtype}, expected real numbers")
     if array.dtype.kind == "f":
@@ -126,12 +132,16 @@ def examined(
     inputs = [x, *trial.values]
     if any(np.asarray(p.get()).dtype.kind in "iu" for p in layer.places()):
         notes.append("integer parameters were converted to float64 for the check")
+    require_domain("check_module", domain, trial.names, inputs)
     session = begin(trial, x, rng, accumulate)
     broken: list[Broken] = []
     conventions: list[Cause] = []
     if session is not None:
         with suppress(BudgetSpent):  # the examination says so, array by array
-            conventions = scales(session, inputs)
+            try:
+                conventions = scales(session, inputs)
+            except FAULTS as error:
+                session.notes.append(f"scales: {type(error).__name__}: {message_of(error)}")
             broken = protocol.run(session)
     subject = Subject(trial.forward, trial.backward, trial.names)
     is_loss = layer.ignores_cotangent

@@ -9,7 +9,7 @@ from gradcheck.budget import BudgetSpent
 from gradcheck.diagnose.causes import cause
 from gradcheck.protocol import Session
 from gradcheck.relations import Broken
-from gradcheck.subject import FAULTS
+from gradcheck.subject import FAULTS, message_of
 
 Array = np.ndarray
 
@@ -40,6 +40,8 @@ def run(session: Session, known: list[str]) -> list[Broken]:
         empty_batch(session)
     except BudgetSpent as spent:
         session.notes.append(f"other batch sizes were not all tried: {spent}")
+    except FAULTS as error:
+        session.notes.append(f"other batch sizes: {type(error).__name__}: {message_of(error)}")
     finally:
         session.trial.layer.labels = labels
         session.trial.restart()

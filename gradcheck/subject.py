@@ -57,7 +57,17 @@ class Raised(Exception):  # noqa: N818, a report, not an error of ours
 
     def __init__(self, call: str, error: BaseException):
         self.call, self.error = call, error
-        super().__init__(f"{call} raised {type(error).__name__}: {error}{place_of(error)}")
+        super().__init__(
+            f"{call} raised {type(error).__name__}: {message_of(error)}{place_of(error)}"
+        )
+
+
+def message_of(error: BaseException) -> str:
+    """What an exception says; nothing where it cannot even say that."""
+    try:
+        return str(error)
+    except FAULTS:
+        return ""
 
 
 class Subject:
@@ -84,6 +94,7 @@ class Subject:
     ):
         self.forward, self.backward, self.names = forward, backward, tuple(names)
         self.gives_tuple = False
+        self.output_count: int | None = None
         self.forward_calls = self.backward_calls = 0
         self.spoilt: set[tuple[str, str]] = set()
         self.is_watched = True
@@ -127,12 +138,21 @@ class Subject:
         self.forward_calls += 1
         try:
             value = self.forward(*(as_argument(a) for a in given))
-            outputs = [real_output(k, y) for k, y in enumerate(as_tuple(value))]
+            outputs = self._outputs(as_tuple(value))
         except FAULTS as error:
             raise Raised("forward", error) from error
         self._note_spoilt("forward", self.names, given, originals)
         self.gives_tuple = isinstance(value, (tuple, list))
         return outputs
+
+    def _outputs(self, values: tuple[Any, ...]) -> list[Array]:
+        """As many arrays of real numbers as there were at first."""
+        if not values:
+            raise TypeError("it gives no output, expected an array or a tuple of arrays")
+        if self.output_count not in (None, len(values)):
+            raise TypeError(f"it gives {len(values)} outputs, before it gave {self.output_count}")
+        self.output_count = len(values)
+        return [real_output(k, y) for k, y in enumerate(values)]
 
     def _backward(
         self,
@@ -149,12 +169,12 @@ class Subject:
                 tuple(weights) if self.gives_tuple else weights[0],
                 *(as_argument(a) for a in given),
             )
-            value = tuple(None if g is None else np.asarray(g) for g in as_tuple(value))
+            value = gradients_in(value, originals)
         except FAULTS as error:
             raise Raised("backward", error) from error
         self._note_spoilt("backward", self.names, given, originals)
         self._note_spoilt("backward", ["dy"] * len(dy), dy, cotangents)
-        return self._one_for_each(as_tuple(value), originals)
+        return self._one_for_each(value, originals)
 
     def _one_for_each(self, found: tuple[Any, ...], inputs: Sequence[Any]) -> list[Any]:
         """A gradient or None for each input; those of floating inputs may come alone."""
@@ -190,6 +210,25 @@ def same(a: Any, b: Any) -> bool:
 
 def as_tuple(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, (tuple, list)) else (value,)
+
+
+def gradients_in(value: Any, inputs: Sequence[Any]) -> tuple[Any, ...]:
+    """What backward returned as arrays, or None; a TypeError for what no array is made of.
+
+    A list of numbers in the shape of the only input is its gradient.
+    """
+    is_alone = len(inputs) == 1 and isinstance(value, list) and not holds_arrays(value)
+    values = (np.asarray(value),) if is_alone and value else as_tuple(value)
+    found = tuple(None if g is None else np.asarray(g) for g in values)
+    for given, array in zip(values, found, strict=True):
+        if array is not None and array.dtype.kind == "O" and array.ndim == 0:
+            raise TypeError(f"it gives {repr(given)[:60]}, expected an array of real numbers")
+    return found
+
+
+def holds_arrays(values: list[Any]) -> bool:
+    """Whether a list is one of gradients, and not the rows of one."""
+    return any(value is None or isinstance(value, np.ndarray) for value in values)
 
 
 def require_callable(where: str, name: str, function: Any, arguments: int) -> None:

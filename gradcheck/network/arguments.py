@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.course import METHODS
+from gradcheck.course import METHODS, parameters
 from gradcheck.network.losses import kind_of
 
 Array = np.ndarray
@@ -23,10 +23,27 @@ def require_network(net: Any) -> None:
     layers = getattr(net, "linear_layers", None)
     if not isinstance(layers, (list, tuple)) or not layers:
         raise TypeError(f"{WHERE}: net.linear_layers is {layers!r}, expected {LAYERS}")
-    for i, layer in enumerate(layers):
-        if not isinstance(getattr(layer, "W", None), np.ndarray):
-            given = type(getattr(layer, "W", None)).__name__
-            raise TypeError(f"{WHERE}: net.linear_layers[{i}].W is {given}, expected an array")
+    normalising = getattr(net, "bn_layers", ())
+    if not isinstance(normalising, (list, tuple)):
+        raise TypeError(f"{WHERE}: net.bn_layers is {normalising!r}, expected a list of layers")
+    for name, layer, attribute in parameters(net):
+        require_parameter(name, getattr(layer, attribute, None))
+
+
+def require_parameter(name: str, value: Any) -> None:
+    """Gradients are measured by changing the parameter in place."""
+    if not isinstance(value, np.ndarray):
+        given = type(value).__name__
+        raise TypeError(f"{WHERE}: net.{name} is of type {given}, expected an array")
+    if value.dtype.kind not in "fiu":
+        raise TypeError(f"{WHERE}: net.{name} has dtype {value.dtype}, expected real numbers")
+    if not value.flags.writeable:
+        raise ValueError(f"{WHERE}: net.{name} is read-only, and cannot be varied")
+
+
+def require_reduction(reduction: Any) -> None:
+    if reduction not in (None, "mean", "sum"):
+        raise ValueError(f"{WHERE}: reduction is {reduction!r}, expected 'mean', 'sum' or None")
 
 
 def batch(x: Any, labels: Any) -> tuple[Array, Array]:
@@ -36,6 +53,8 @@ def batch(x: Any, labels: Any) -> tuple[Array, Array]:
         if not array.ndim:
             raise ValueError(f"{WHERE}: {name} is one number, expected a batch of rows")
     given, targets = found
+    if not len(given):
+        raise ValueError(f"{WHERE}: x has no rows")
     if len(given) != len(targets):
         raise ValueError(f"{WHERE}: x has {len(given)} rows, labels has {len(targets)}")
     return found

@@ -10,7 +10,7 @@ from gradcheck.arrays import generator, jitter, largest_difference
 from gradcheck.budget import BUDGET, BudgetSpent, limited
 from gradcheck.compare import Quantity
 from gradcheck.course import parameters, told
-from gradcheck.network.arguments import batch, require_network, require_targets
+from gradcheck.network.arguments import batch, require_network, require_reduction, require_targets
 from gradcheck.network.arrays import compare_array
 from gradcheck.network.conventions import convention_notes, reductions, with_odd_ones
 from gradcheck.network.drive import (
@@ -73,7 +73,9 @@ def check_network(
     TypeError, ValueError : for what cannot be a check: no network, labels that are no targets
         of its output. What the network raises is in the report.
     """
-    require_network(net)
+    for network in (net, *(() if twin is None else (twin,))):
+        require_network(network)
+    require_reduction(reduction)
     x, labels = batch(x, labels)
     reduction = reduction or getattr(net, "reduction", None)
     if twin is None and x.dtype == np.float32 and hasattr(net, "astype"):
@@ -88,6 +90,8 @@ def check_network(
             return undone(title, seed, INCONCLUSIVE, str(spent))
         except Raised as raised:
             return undone(title, seed, FAIL, told(raised.error))
+        if not np.isfinite(trial.output).all():
+            return undone(title, seed, INCONCLUSIVE, "forward is not finite here")
         measured = net if twin is None else twin
         with preserved(measured):
             return judge(Setting(net, measured, trial, reduction, title, seed), rng)
@@ -170,8 +174,13 @@ def other_batch(x: Array, labels: Array) -> tuple[Array, Array]:
 
 
 def nearly(one: Array, other: Array) -> bool:
-    return one.shape == other.shape and np.allclose(
-        np.asarray(one, np.float64), np.asarray(other, np.float64), rtol=1e-6, equal_nan=True
+    is_real = one.dtype.kind in "fiub" and other.dtype.kind in "fiub"
+    return (
+        is_real
+        and one.shape == other.shape
+        and np.allclose(
+            np.asarray(one, np.float64), np.asarray(other, np.float64), rtol=1e-6, equal_nan=True
+        )
     )
 
 

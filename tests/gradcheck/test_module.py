@@ -163,3 +163,40 @@ def test_batchnorm_of_any_size_and_dtype(layer, precision, rng):
     assert check_module(layer(rng), rng.standard_normal((6, 3)).astype(precision))
     assert check_module(layer(rng), (1e3 * rng.standard_normal((8, 3))).astype(precision))
     assert check_module(layer(rng), rng.standard_normal((1, 3))).verdict != "fail"
+
+
+calls = {"forward": 0, "backward": 0}
+"""Of RaisesOnce: outside, because what a layer holds is put back between experiments."""
+
+
+class RaisesOnce:
+    """A right layer, one call of which raises."""
+
+    def __init__(self, method, n):
+        self.W = np.array([[1.0, -2.0], [0.5, 3.0], [0.25, 1.0]])
+        self.fault = (method, n)
+
+    def count(self, method):
+        calls[method] += 1
+        if (method, calls[method]) == self.fault:
+            raise RuntimeError("odd")
+
+    def forward(self, x):
+        self.count("forward")
+        self.x = x
+        return x @ self.W
+
+    def backward(self, dy):
+        self.count("backward")
+        self.dW = self.x.T @ dy
+        return dy @ self.W.T
+
+
+@pytest.mark.parametrize("method", ["forward", "backward"])
+def test_a_layer_that_raises_once_is_a_report(method, rng):
+    """In whichever call: no traceback, and a verdict."""
+    x = rng.standard_normal((4, 3))
+    for n in [*range(1, 24), *range(24, 300, 23)]:
+        calls.update(forward=0, backward=0)
+        report = check_module(RaisesOnce(method, n), x)
+        assert report.verdict in ("pass", "fail", "inconclusive"), n
