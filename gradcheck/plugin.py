@@ -52,7 +52,10 @@ def seed_of(request: pytest.FixtureRequest) -> int:
         return int(request.config.getoption("gradcheck_seed"))
     if marker.args or set(marker.kwargs) != {"seed"}:
         raise pytest.UsageError("pytest.mark.gradcheck takes one argument: seed=…")
-    return int(marker.kwargs["seed"])
+    seed = marker.kwargs["seed"]
+    if not isinstance(seed, int):
+        raise pytest.UsageError(f"pytest.mark.gradcheck: seed is {seed!r}, expected a whole number")
+    return seed
 
 
 class Checker:
@@ -94,9 +97,14 @@ class Checker:
         allow_inconclusive: bool,
     ) -> "Report":
         __tracebackhide__ = True
+        import inspect
+
         import gradcheck as checks
 
-        report: Report = getattr(checks, name)(*arguments, **{"seed": self.seed, **options})
+        function = getattr(checks, name)
+        if "seed" not in inspect.signature(function).bind_partial(*arguments, **options).arguments:
+            options = {"seed": self.seed, **options}
+        report: Report = function(*arguments, **options)
         self.note(report)
         if report.verdict == checks.FAIL or not (report or allow_inconclusive):
             raise AssertionError(str(report))

@@ -175,3 +175,25 @@ def test_start_up_costs_next_to_nothing():
 
 def test_the_entry_point_is_declared():
     assert 'pytest11]\ngradcheck = "gradcheck.plugin"' in (ROOT / "pyproject.toml").read_text()
+
+
+def test_a_seed_in_its_place_is_taken(run):
+    run(
+        """
+def test_it(gradcheck):
+    assert gradcheck.check(np.sin, right, [X], ["x"], 5).seed == 5
+    assert gradcheck.check(np.sin, right, [X], seed=7).seed == 7
+"""
+    ).assert_outcomes(passed=1)
+
+
+def test_a_marker_without_a_number_is_one_message(run):
+    result = run(
+        """
+@pytest.mark.gradcheck(seed="a")
+def test_it(gradcheck):
+    pass
+"""
+    )
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*seed is 'a', expected a whole number*"])
