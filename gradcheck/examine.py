@@ -42,6 +42,7 @@ from gradcheck.progress import Meter, Progress
 from gradcheck.relations import Broken, Point
 from gradcheck.rounding import spreads
 from gradcheck.subject import FAULTS, Raised, Subject, as_tuple, copies, is_real, real_output
+from gradcheck.ties import tie_note
 from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Cause, Detail, Finding, Report
 
 Array = np.ndarray
@@ -231,6 +232,8 @@ class Examination:
                 comparison = self.narrow_down(quantity, comparison)
         if comparison.finding.verdict == FAIL and self.is_right_in_float64(quantity, i):
             comparison = pardoned(comparison)
+        if comparison.finding.verdict == PASS and (note := tie_note(quantity, comparison)):
+            self.notes.append(note)
         return comparison
 
     def quantity(
