@@ -13,6 +13,7 @@ from gradcheck.diagnose.causes import cause
 from gradcheck.diagnose.update import choices, mutants
 from gradcheck.formulas import Rule
 from gradcheck.layer import quiet
+from gradcheck.network.drive import called
 from gradcheck.rule import WHERE, require, require_shapes, rule_of
 from gradcheck.state import Snapshot
 from gradcheck.stepping import (
@@ -103,10 +104,15 @@ def check_step(net: Any, x: Any, labels: Any, seed: int = 0, **options: Any) -> 
 
     Two rounds without a step between must give the same gradients, if zero_grads clears them.
     """
-    kept = Snapshot(net)
+    kept, title = Snapshot(net), options.pop("title", "step")
     try:
-        rounds = [gradients_after_round(net, x, labels) for _ in range(2)]
-        report = check_update(net, seed=seed, title=options.pop("title", "step"), **options)
+        with limited(options.get("budget", BUDGET)):
+            rounds = [gradients_after_round(net, x, labels) for _ in range(2)]
+            report = check_update(net, seed=seed, title=title, **options)
+    except BudgetSpent as spent:
+        return Report(title, seed, (Finding("step", INCONCLUSIVE, note=str(spent)),))
+    except Raised as raised:
+        return Report(title, seed, (Finding("step", FAIL, note=str(raised)),))
     finally:
         kept.restore()
     wrong = [n for n, g in rounds[0].items() if not np.allclose(g, rounds[1][n], 1e-7, 0)]
@@ -119,9 +125,9 @@ def check_step(net: Any, x: Any, labels: Any, seed: int = 0, **options: Any) -> 
 
 def gradients_after_round(net: Any, x: Any, labels: Any) -> dict[str, Array]:
     with quiet():
-        net.zero_grads()
-        net.forward(np.array(x))
-        net.backward(np.array(labels))
+        called(net, "zero_grads")
+        called(net, "forward", np.array(x))
+        called(net, "backward", np.array(labels))
     return {p.name: np.array(p.gradient.get()) for p in parameters_of(net)}
 
 

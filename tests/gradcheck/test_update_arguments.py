@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from gradcheck import check_update
+from gradcheck.update import check_step
 
 
 def descend(w, g):
@@ -67,3 +68,19 @@ def test_a_slow_step_keeps_the_budget():
     report = check_update(lambda w, g: time.sleep(10), lr=0.1, budget=0.3)
     assert time.monotonic() - began < 1
     assert report.verdict == "inconclusive"
+
+
+class Unfinished(Sliced):
+    """A network whose forward is not written yet."""
+
+    def zero_grads(self):
+        pass
+
+    def forward(self, x):
+        raise NotImplementedError("to do")
+
+
+def test_a_network_that_raises_before_its_step_is_a_finding():
+    report = check_step(Unfinished(), np.ones((2, 2)), np.array([0, 1]), lr=0.1)
+    assert report.verdict == "fail"
+    assert "forward raised NotImplementedError: to do" in report.findings[0].note
