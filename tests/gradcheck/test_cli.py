@@ -131,7 +131,7 @@ def test_a_target_that_cannot_be_gives_exit_status_2(capsys):
     assert main(["toy", "--target", "no_such_module:MLP"]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "ModuleNotFoundError: No module named 'no_such_module'" in captured.err
+    assert "there is no module 'no_such_module'" in captured.err
 
 
 def test_an_interrupt_gives_exit_status_130(monkeypatch, capsys):
