@@ -258,10 +258,16 @@ def backward(head, ops, memory, arena, rows, command, learns, corrections, team)
 def activation_backward(op, memory, arena, dy, x, dx, team):
     """dx = dy·φ'(x), by whichever of x and y the derivative is made from."""
     first, end = share(dy.size, LINE_ENTRIES, team)
-    size, loop, saved = end - first, op[BACKWARD_LOOP], vector(flat(x), first, end - first)
-    dy, dx = vector(flat(dy), first, size), vector(flat(dx), first, size)
+    size, saved = end - first, vector(flat(x), first, end - first)
     if op[READS] == READS_Y:
         saved = vector(arena, op[Y] + first, size)
+    pull_back(op, memory, vector(flat(dy), first, size), saved, vector(flat(dx), first, size))
+
+
+@jit_inlined
+def pull_back(op, memory, dy, saved, dx):
+    """dx = dy·φ'(x), where `saved` is x or y, as READS says."""
+    loop = op[BACKWARD_LOOP]
     if op[READS] == READS_NOTHING:
         call(loop, dy, dx)
     elif op[TAKES_SETTING]:

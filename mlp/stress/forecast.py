@@ -1,148 +1,82 @@
-"""The pass in which values will overflow, foreseen from the logarithms of the passes so far.
+"""The pass in which values will overflow, foreseen by the reduced model after every update."""
 
-In a product of L weights the gradient of each is the product of the others. So, with w the
-logarithms of the weights' norms and d those of their gradients, a pass makes
-
-    w' = log2(2^w + lr·2^d),    d' = d + (growth of the other weights),
-
-and with a gradient at the output that stays as large as it is, the exponent of the largest
-value obeys e' = (L - 1)·e + c: with three layers it doubles in every pass. With mse the gradient
-at the output grows with the output. Behind an activation that is bounded only the last weights
-make the output larger.
-"""
-
-from dataclasses import dataclass
+import math
 
 import numpy as np
 
+from mlp.network import MLP
+from mlp.optimizers import Momentum
+from mlp.stress.gains import MEASURES, PARTS, measure_gains
+from mlp.stress.reduced import foreseen
 from mlp.stress.series import Array
 
-AGREEMENT = 0.5
-"""A forecast is made once the law has told the growth of the last pass to within this part."""
-
-LEAST_GROWTH = 1.0
-"""Bits in the last pass: less is no explosion yet."""
+LEAST_GROWTH = 2.0
+"""Bits in the last pass: what grows more slowly may do otherwise before long."""
 
 REINFORCED = -0.01
 """The cosine between output and its gradient is below this where the update makes the output
 larger, instead of turning it round."""
 
-DEAD = 0.5
-"""Where the update turns the output round, so large a part of units that are dead is a sign that
-the others die, too, and with them the gradient."""
-
 BOUNDED = ("sigmoid", "tanh")
-IMMORTAL = ("identity", "leaky_relu")
-"""Activations whose slope is nowhere near 0."""
+"""Activations of at most 1."""
 
 
-@dataclass(frozen=True)
-class Law:
-    """What the recursion depends on besides sizes."""
+class Forecaster:
+    """Asks the model after every update.
 
-    log2_lr: float
-    is_squares: bool
-    is_bounded: bool
-    can_die: bool
-    limit: float
-    passes: int
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """Logarithms (base 2): norms of weights and gradients, and the largest values of each kind."""
-
-    weights: Array
-    gradients: Array
-    weight_max: Array
-    gradient_max: Array
-    output: float
-    loss: float
-
-    @property
-    def largest(self) -> float:
-        return float(max(self.weight_max.max(), self.gradient_max.max(), self.output, self.loss))
-
-
-def sizes_at(series: dict[str, Array], i: int) -> Sizes:
-    """The sizes in pass i + 1."""
-    return Sizes(
-        weights=series["W.log2_norm"][i],
-        gradients=series["dW.log2_norm"][i],
-        weight_max=series["W.log2_max"][i],
-        gradient_max=np.maximum(series["dW.log2_max"][i], series["dx.log2_max"][i]),
-        output=float(
-            max(series["output.log2_max"][i].max(), series["preactivation.log2_max"][i].max())
-        ),
-        loss=float(series["log2_loss"][i]),
-    )
-
-
-def after(sizes: Sizes, law: Law, scale: float = 1.0) -> Sizes:
-    """One pass later. `scale` multiplies the growth of the weights."""
-    growth = scale * (np.logaddexp2(sizes.weights, law.log2_lr + sizes.gradients) - sizes.weights)
-    passed = np.zeros_like(growth) if law.is_bounded else growth
-    total = passed[:-1].sum() + growth[-1]
-    others = total - growth + (total if law.is_squares else 0)
-    if law.is_bounded:
-        others = np.full_like(growth, total if law.is_squares else 0)
-    return Sizes(
-        weights=sizes.weights + growth,
-        gradients=sizes.gradients + others,
-        weight_max=sizes.weight_max + growth,
-        gradient_max=sizes.gradient_max + others,
-        output=sizes.output + total,
-        loss=sizes.loss + total * (1 + law.is_squares),
-    )
-
-
-def overflow(sizes: Sizes, number: int, law: Law, scale: float) -> int | None:
-    """The pass in which the law reaches the limit, from the sizes of pass `number` on."""
-    while number < law.passes:
-        sizes, number = after(sizes, law, scale), number + 1
-        if not sizes.largest < law.limit:
-            return number
-    return None
-
-
-def first_forecast(series: dict[str, Array], law: Law) -> tuple[int, int] | None:
-    """(pass of the overflow, pass after which that was clear); None where it never was."""
-    for i in range(1, len(series["loss"])):
-        found = forecast_at(series, i, law)
-        if found is not None:
-            return found, i + 1
-    return None
-
-
-def forecast_at(series: dict[str, Array], i: int, law: Law) -> int | None:
-    """The pass of the overflow as it looks after pass i + 1."""
-    ratio = ratio_at(series, i, law)
-    if ratio is None:
-        return None
-    if series["alignment"][i] > REINFORCED and not is_confirmed(series, i, law):
-        return None
-    now = sizes_at(series, i)
-    by_law, corrected = (overflow(now, i + 1, law, scale) for scale in (1.0, ratio))
-    if by_law is None or corrected is None or abs(by_law - corrected) > 1:
-        return None
-    return corrected
-
-
-def is_confirmed(series: dict[str, Array], i: int, law: Law) -> bool:
-    """Whether the law has held in the pass before, too, and most units live: for updates that
-    turn the output round, after which all may be dead.
+    Attributes
+    ----------
+    found : for each pass, the one which it foresaw to overflow; None where it foresaw none.
     """
-    if law.can_die and series["dead"][i].max() > DEAD:
-        return False
-    return i >= 2 and ratio_at(series, i - 1, law) is not None
+
+    def __init__(self, net: MLP, rows: int, passes: int):
+        self.net, self.rows, self.passes = net, rows, passes
+        self.gains = np.empty((net.nlayers, MEASURES))
+        self.room = np.empty(PARTS * rows * max(net._widths), net.dtype)
+        self.ceilings = np.array([
+            math.log2(rows * width) / 2 if activation.name in BOUNDED else math.inf
+            for activation, width in zip(net.activations, net._widths[1:], strict=True)
+        ])  # fmt: skip
+        self.limit = float(np.log2(np.finfo(net.dtype).max))
+        self.is_squares = net.criterion.name == "mse"
+        self.found: list[int | None] = []
+
+    def look(self) -> None:
+        """After forward, backward and update."""
+        net, number = self.net, len(self.found) + 1
+        gradient = measure_gains(net._state, net._memory, self.rows, self.room, self.gains)
+        log2_lr = math.log2(net.lr) if net.lr > 0 else -math.inf
+        last = self.passes if follows_gradients(net) else min(number + 1, self.passes)
+        found = foreseen(
+            self.gains, self.ceilings, self.rows, gradient, log2_lr,
+            self.is_squares, self.limit, number, last,
+        )  # fmt: skip
+        self.found.append(found or None)
 
 
-def ratio_at(series: dict[str, Array], i: int, law: Law) -> float | None:
-    """Growth in pass i + 1, as a part of what the law expected; None where they disagree."""
-    before, now = sizes_at(series, i - 1), sizes_at(series, i)
-    growth = now.largest - before.largest
-    expected = after(before, law).largest - before.largest
-    if not (LEAST_GROWTH <= growth < law.limit and expected > 0):
-        return None
-    ratio = growth / expected
-    return ratio if abs(ratio - 1) <= AGREEMENT else None
+def follows_gradients(net: MLP) -> bool:
+    """Whether the update is as large as the gradient: not with Adam, nor where it is clipped.
+    Then no more than the next pass can be foreseen.
+    """
+    return isinstance(net.optimizer, Momentum) and net.max_norm is None
+
+
+def first_forecast(series: dict[str, Array], found: list[int | None]) -> tuple[int, int] | None:
+    """(pass of the overflow, pass after which that was clear); None where it never was.
+
+    It is clear where the next pass is to overflow; or where the update reinforces the output, and
+    two passes running have foreseen the same.
+    """
+    growth = np.diff(series["log2_largest"])
+    for i, at in enumerate(found):
+        if at is None:
+            continue
+        is_steady = (
+            i > 0
+            and at == found[i - 1]
+            and growth[i - 1] >= LEAST_GROWTH
+            and series["alignment"][i] < REINFORCED
+        )
+        if at == i + 2 or is_steady:
+            return at, i + 1
+    return None

@@ -12,7 +12,7 @@ from mlp.network import MLP
 from mlp.stress import toy
 from mlp.stress.extended import record_extended
 from mlp.stress.flight import first_nonfinite
-from mlp.stress.forecast import BOUNDED, IMMORTAL, Law, first_forecast
+from mlp.stress.forecast import Forecaster, first_forecast
 from mlp.stress.record import Recorder
 from mlp.stress.remedies import try_remedies
 from mlp.stress.series import Array, Study
@@ -106,22 +106,9 @@ def described(net: MLP) -> dict[str, Any]:
     }
 
 
-def law_of(net: MLP, passes: int) -> Law:
-    """What the growth of a network's values depends on besides their sizes."""
-    name = net.activations[0].name
-    return Law(
-        log2_lr=float(np.log2(net.lr)) if net.lr > 0 else -np.inf,
-        is_squares=net.criterion.name == "mse",
-        is_bounded=name in BOUNDED,
-        can_die=name not in IMMORTAL,
-        limit=float(np.log2(np.finfo(net.dtype).max)),
-        passes=passes,
-    )
-
-
 def record(net: MLP, x: Array, y: Array, passes: int) -> Study:
     """Train `net`, which changes, to the end or to the first value that is not finite."""
-    recorder = Recorder(net, len(x))
+    recorder, forecaster = Recorder(net, len(x)), Forecaster(net, len(x), passes)
     overflow, found = None, None
     for number in range(1, passes + 1):
         before = net._memory.copy()
@@ -134,8 +121,10 @@ def record(net: MLP, x: Array, y: Array, passes: int) -> Study:
             net._memory[:] = before
             found = first_nonfinite(net, x, y, number)
             break
+        forecaster.look()
     study = Study({}, recorder.series(), overflow_pass=overflow, first_nonfinite=found)
-    forecast = first_forecast(study.series, law_of(net, passes))
+    study.forecasts = forecaster.found
+    forecast = first_forecast(study.series, study.forecasts)
     if forecast is not None:
         study.forecast_pass, study.forecast_made_at = forecast
     return study

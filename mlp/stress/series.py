@@ -67,7 +67,9 @@ class Study:
         "saturated" (fractions) and "log2_update_to_weight". A logarithm is -inf for zero, and
         for what a layer has not.
     overflow_pass : the pass, counted from 1, with the first value that is not finite.
-    forecast_pass, forecast_made_at : in which pass that was foreseen to happen, and when.
+    forecast_pass, forecast_made_at : in which pass that was foreseen to happen, and when, by the
+        first forecast that was clear. A later one does not change them.
+    forecasts : the pass that each pass foresaw, clear or not; None where it foresaw none.
     first_nonfinite, remedies : what the flight recorder says, and what would have helped.
     """
 
@@ -76,6 +78,7 @@ class Study:
     overflow_pass: int | None = None
     forecast_pass: int | None = None
     forecast_made_at: int | None = None
+    forecasts: list[int | None] = field(default_factory=list)
     first_nonfinite: NonFinite | None = None
     remedies: list[Remedy] = field(default_factory=list)
 

@@ -24,14 +24,34 @@ def log2_statistics(values, out):
     if not math.isfinite(largest):
         out[0] = out[1] = out[2] = largest
         return
+    log2_squares = log2_sum_of_squares(values, largest)
+    out[0] = log2_squares / 2
+    out[1] = largest
+    out[2] = log2_squares - math.log2(values.size)
+
+
+@jit_as_written
+def log2_norm(values):
+    """log₂ of the norm alone, as in `log2_statistics`."""
+    largest = log2_abs_max(values)
+    return log2_sum_of_squares(values, largest) / 2 if math.isfinite(largest) else largest
+
+
+@jit_as_written
+def log2_sum_of_squares(values, largest):
+    """log₂ of Σ value², where `largest` is the finite log₂ of the largest absolute value."""
     total = 0.0
     for i in range(values.size):
         part = scaled(values[i], largest)
         total += part * part
-    log2_squares = math.log2(total) + 2 * math.floor(largest)
-    out[0] = log2_squares / 2
-    out[1] = largest
-    out[2] = log2_squares - math.log2(values.size)
+    return math.log2(total) + 2 * math.floor(largest)
+
+
+@jit_as_written
+def log2_sum(a, b):
+    """log₂(2ᵃ + 2ᵇ)."""
+    large, small = max(a, b), min(a, b)
+    return large if small == -math.inf else large + math.log2(1 + 2.0 ** (small - large))
 
 
 @jit_as_written
