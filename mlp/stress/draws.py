@@ -7,6 +7,7 @@ import numpy as np
 
 from mlp.arguments import by_name
 from mlp.stress.normals import fill_normal
+from mlp.stress.orthogonal import orthogonal
 from mlp.stress.series import Array
 
 Keys = tuple[np.uint32, np.uint32]
@@ -90,12 +91,9 @@ def fill_uniform(keys: Keys, w: Array) -> None:
 
 
 def fill_orthogonal(keys: Keys, w: Array) -> None:
-    """A uniformly random rotation: Q of the QR decomposition of a Gaussian matrix, with the signs
-    of R's diagonal (Saxe et al. 2014, arXiv:1312.6120; Mezzadri 2007).
-    """
+    """A uniformly random rotation."""
     gaussian(keys, 1.0, w)
-    q, r = np.linalg.qr(w.astype(np.float64))
-    w[:] = q * np.sign(np.diag(r))
+    w[:] = orthogonal(w)
 
 
 DRAWS = {

@@ -1,22 +1,24 @@
-"""Random orthogonal matrices, whose bits do not depend on a linear-algebra library."""
+"""Orthogonal matrices, whose bits do not depend on a linear-algebra library."""
 
 import math
 
 import numpy as np
 
-from kernels.jit import jit_as_written
+from kernels.jit import jit
 
 
-def orthogonal(rng: np.random.Generator, n_in: int, n_out: int) -> np.ndarray:
-    """Columns, or rows where they are fewer, orthonormal and uniformly so (Saxe et al. 2014,
-    arXiv:1312.6120): QR of a normal matrix, with a positive diagonal in R.
+def orthogonal(normals: np.ndarray) -> np.ndarray:
+    """Columns, or rows where they are fewer, orthonormal, and uniformly so for entries from N(0, 1)
+    (Saxe et al. 2014, arXiv:1312.6120): Q of a QR decomposition with a positive diagonal in R
+    (Mezzadri 2007).
     """
-    vectors = rng.normal(size=(min(n_in, n_out), max(n_in, n_out)))
+    n_in, n_out = normals.shape
+    vectors = np.array(normals if n_in <= n_out else normals.T, np.float64, order="C")
     orthonormalize(vectors)
     return vectors if n_in <= n_out else np.ascontiguousarray(vectors.T)
 
 
-@jit_as_written
+@jit
 def orthonormalize(rows):
     """Gram and Schmidt, each row twice, which is enough (Giraud et al. 2005).
 

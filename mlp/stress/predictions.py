@@ -16,6 +16,7 @@ from mlp.stress import theory
 from mlp.stress.curvature import largest_stable_lr
 from mlp.stress.depth import depth
 from mlp.stress.growth import DepthStudy
+from mlp.stress.orthogonal import orthogonal
 from mlp.stress.series import Array
 
 ERRORS = 3
@@ -174,7 +175,7 @@ def jacobian(kind: str, is_relu: bool, n: int, layers: int, rng: np.random.Gener
     for _ in range(layers):
         w = rng.standard_normal((n, n)) / math.sqrt(n)
         if kind == "orthogonal":
-            w = np.linalg.qr(w)[0] * rng.choice([-1.0, 1.0], n)
+            w = orthogonal(w)
         w *= math.sqrt(2) if is_relu else 1
         z = w @ x
         active = (z > 0) | (not is_relu)

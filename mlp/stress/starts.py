@@ -30,7 +30,7 @@ class Start:
         if self.sigma_w is not None:
             return rng.normal(0.0, self.sigma_w / math.sqrt(n_in), (n_in, n_out))
         if self.draw.name in ("orthogonal", "lsuv"):
-            return orthogonal(rng, n_in, n_out)
+            return orthogonal(rng.normal(size=(n_in, n_out)))
         found = np.empty((n_in, n_out), np.float32)
         self.draw.fill(seed_keys(int(rng.integers(2**63))), found)
         return found.astype(np.float64)

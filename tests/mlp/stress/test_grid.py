@@ -81,10 +81,14 @@ def test_spread_of_weights(name):
 
 @pytest.mark.parametrize("shape", [(7, 7), (5, 8), (8, 5), (1, 4)])
 def test_orthogonal(shape):
-    w = orthogonal(np.random.default_rng(0), *shape)
+    normals = np.random.default_rng(0).normal(size=shape)
+    w = orthogonal(normals)
     gram = w @ w.T if shape[0] <= shape[1] else w.T @ w
     assert w.shape == shape
     np.testing.assert_allclose(gram, np.eye(min(shape)), atol=1e-14)
+    q, r = np.linalg.qr(normals.T if shape[0] <= shape[1] else normals)
+    q *= np.sign(np.diag(r))
+    np.testing.assert_allclose(w, q.T if shape[0] <= shape[1] else q, atol=1e-13)
 
 
 @pytest.mark.compiled
