@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mlp.network import MLP
+from mlp.optimizers import Momentum
 from mlp.stress import theory
 from mlp.stress.record import as_series, empty_table
 from mlp.stress.scaled import (
@@ -85,7 +86,7 @@ class ScaledNetwork:
             )
             for bn in net.bn_layers
         ]
-        self.phis = [theory.activation(activation.name) for activation in net.activations]
+        self.phis = [theory.activation(phi.name, **phi.settings) for phi in net.activations]
 
     def train(self, x: Array, y: Array) -> tuple[Array, Scaled]:
         """One pass; what it leaves for the record, and the loss."""
@@ -156,6 +157,32 @@ def cosine(a: Scaled, b: Scaled) -> float:
     """Of the angle between two arrays."""
     size = float(np.linalg.norm(a.mantissa) * np.linalg.norm(b.mantissa))
     return float((a.mantissa * b.mantissa).sum()) / size if size else 0.0
+
+
+def check_extended(net: MLP) -> None:
+    """An error where scaled arithmetic does not follow how the network is trained."""
+    found = unfollowed(net)
+    if found:
+        raise ValueError(
+            f"run: extended is given a network with {', '.join(found)}; expected plain gradient "
+            "descent: scaled arithmetic follows nothing else"
+        )
+
+
+def unfollowed(net: MLP) -> list[str]:
+    """What there is to a network's training besides gradient descent."""
+    found = []
+    if not isinstance(net.optimizer, Momentum):
+        found.append(f"optimizer {net.optimizer.name}")
+    elif net.momentum:
+        found.append(f"momentum {net.momentum:g}")
+    if net.weight_decay:
+        found.append(f"weight_decay {net.weight_decay:g}")
+    if net.max_norm is not None:
+        found.append(f"max_norm {net.max_norm:g}")
+    if net.bn and not net.train_mode:
+        found.append("batchnorm in evaluation")
+    return found
 
 
 def record_extended(net: MLP, x: Any, y: Any, passes: int) -> dict[str, Array]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mlp.stress.curves import largest_output, what
+from mlp.stress.remedies import untried
 from mlp.stress.report import growth, power, where
 from mlp.stress.series import NonFinite, Study
 from mlp.stress.svg import chart, heat
@@ -157,6 +158,9 @@ def remedies_section(study: Study) -> list[str]:
             f"<tr><td>{html.escape(remedy.name)}</td><td>{html.escape(remedy.change)}</td>"
             f'<td class="{kind}">{html.escape(outcome)}</td></tr>'
         )
+    reason = untried(study)
+    if reason:
+        rows.append(f"<tr><td>batchnorm</td><td>on hidden layers</td><td>{reason}</td></tr>")
     return [
         "<h2>What would have prevented it</h2>",
         '<p class="soft">The same run, with one change at a time.</p>',

@@ -10,7 +10,7 @@ from kernels.arrays import to_array
 from mlp.arguments import as_dtype, by_name, whole
 from mlp.network import MLP
 from mlp.stress import toy
-from mlp.stress.extended import record_extended
+from mlp.stress.extended import check_extended, record_extended
 from mlp.stress.flight import first_nonfinite
 from mlp.stress.forecast import Forecaster, first_forecast
 from mlp.stress.record import Recorder
@@ -49,8 +49,8 @@ def run(
         Learning rate; by default that of the network, or 0.008 for the toy.
     extended : bool
         What overflows is run again in scaled arithmetic, which has no largest number; that
-        takes plain gradient descent. Overflow pass, forecast and first non-finite value are
-        still those of `dtype`.
+        takes plain gradient descent, and nothing else. Overflow pass, forecast and first
+        non-finite value are still those of `dtype`.
     remedies : bool
         After an overflow, try what would have prevented it.
     """
@@ -61,7 +61,12 @@ def run(
     else:
         net, input = copy.copy(network), "given"  # noqa: A001
         net.lr = net.lr if lr is None else lr
-    settings = {"passes": passes, **described(net), "input": input, "extended": extended}
+    if extended:
+        check_extended(net)
+    settings = {
+        "passes": passes, **described(net), "rows": len(inputs), "input": input,
+        "extended": extended,
+    }  # fmt: skip
     start = copy.copy(net) if extended or remedies else net
     study = record(net, inputs, targets, passes)
     study.settings = settings

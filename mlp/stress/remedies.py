@@ -6,7 +6,7 @@ import numpy as np
 
 from mlp.network import MLP
 from mlp.stress.record import Recorder
-from mlp.stress.series import Array, Remedy
+from mlp.stress.series import Array, Remedy, Study
 
 CLIPPING_NORM = 1.0
 """Of all gradients together: what is usual."""
@@ -55,8 +55,7 @@ def lower_learning_rate(net: MLP, x: Array, y: Array, passes: int) -> Remedy:
     overflow, largest, lr = None, np.inf, net.lr
     for _ in range(HALVINGS):
         lr /= 2
-        lower = variant(net)
-        lower.lr = lr
+        lower = variant(net, lr=lr)
         overflow, largest = outcome(lower, x, y, passes)
         if overflow is None:
             break
@@ -71,19 +70,28 @@ def batchnorm(net: MLP, x: Array, y: Array, passes: int) -> list[Remedy]:
     return [tried("batchnorm", "on hidden layers", normalised, x, y, passes)]
 
 
+def untried(study: Study) -> str | None:
+    """Why batchnorm is not among the remedies that were tried; None where it is, or is there."""
+    if study.settings["batchnorm"] or study.settings["rows"] > 1:
+        return None
+    return "not tried: batchnorm needs two samples"
+
+
 def variant(net: MLP, **changes: Any) -> MLP:
-    """A network with the same weights and learning rate but for the changes."""
-    _, arguments, *_ = net.__reduce__()[1]
-    new = MLP(**{**arguments, **changes})
+    """A network with the same weights and settings but for the changes."""
+    new = rebuilt(net, **changes)
     for ours, theirs in zip(new.linear_layers, net.linear_layers, strict=True):
         ours.W, ours.b = theirs.W, theirs.b
-    new.lr = net.lr
     return new
 
 
 def fresh(net: MLP) -> MLP:
     """The same network with initial weights of the library's own."""
+    return rebuilt(net, weight_init_fn=None, seed=0)
+
+
+def rebuilt(net: MLP, **changes: Any) -> MLP:
+    """A network of the same layers and settings, but for the changes."""
     _, arguments, *_ = net.__reduce__()[1]
-    new = MLP(**{**arguments, "weight_init_fn": None, "seed": 0})
-    new.lr = net.lr
-    return new
+    settings = {"lr": net.lr, "weight_decay": net.weight_decay, "max_norm": net.max_norm}
+    return MLP(**{**arguments, **settings, **changes})

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from mlp.stress.growth import DepthStudy
+from mlp.stress.remedies import untried
 from mlp.stress.series import NonFinite, Study
 
 
@@ -102,7 +103,7 @@ def flight(found: NonFinite) -> str:
 
 
 def remedies(study: Study) -> list[str]:
-    return [
+    lines = [
         f"{r.name}: {r.change}: "
         + (
             f"all passes finite, largest value {power(r.log2_largest)}"
@@ -111,6 +112,8 @@ def remedies(study: Study) -> list[str]:
         )
         for r in study.remedies
     ]
+    reason = untried(study)
+    return [*lines, f"batchnorm: {reason}"] if reason else lines
 
 
 WIDTH_LIMIT = """\

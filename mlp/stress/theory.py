@@ -42,17 +42,19 @@ class Phi:
     derivative: Callable[[Array], Array]
 
 
-def activation(name: str) -> Phi:
-    """The activation of that name from the table of operations, with its default setting."""
+def activation(name: str, **settings: float) -> Phi:
+    """The activation of that name from the table of operations; its default settings but for
+    those given.
+    """
     op = OPS[name]
 
     def value(x: Array) -> Array:
-        (y,) = op.value(np.asarray(x, np.float64))
+        (y,) = op.value(np.asarray(x, np.float64), **settings)
         return np.asarray(y)
 
     def derivative(x: Array) -> Array:
         x = np.asarray(x, np.float64)
-        (dx,) = op.vjp((np.ones_like(x),), x)
+        (dx,) = op.vjp((np.ones_like(x),), x, **settings)
         return np.asarray(dx)
 
     return Phi(name, value, derivative)

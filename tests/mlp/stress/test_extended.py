@@ -4,7 +4,9 @@ import mpmath
 import numpy as np
 import pytest
 
-from mlp import stress
+from mlp import MLP, stress
+from mlp.activations import Identity, LeakyReLU
+from mlp.optimizers import Adam, Nesterov
 from mlp.stress import scaled as s
 from mlp.stress import theory, toy
 from mlp.stress.extended import record_extended
@@ -86,3 +88,24 @@ def test_arithmetic(rng):
     positive = s.scaled(np.abs(a), 5001)
     back = s.multiply(s.multiply(s.inverse_root(positive), s.inverse_root(positive)), positive)
     np.testing.assert_allclose(back.to_floats(), 1, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("settings", "got"),
+    [({"momentum": 0.9}, "momentum 0.9"), ({"optimizer": Adam()}, "optimizer adam"),
+     ({"optimizer": Nesterov()}, "momentum 0.9"), ({"weight_decay": 0.5}, "weight_decay 0.5"),
+     ({"max_norm": 3.0, "weight_decay": 0.5}, "weight_decay 0.5, max_norm 3")],
+)  # fmt: skip
+def test_other_training_is_refused(settings, got):
+    net = MLP(2, 2, [3], **settings)
+    with pytest.raises(ValueError, match=f"network with {got}; expected plain gradient descent"):
+        stress.run(net, np.ones((2, 2)), np.array([0, 1]), extended=True)
+
+
+def test_settings_of_activations_are_followed(rng):
+    """A steep leaky ReLU: before the overflow, the series are those of float64."""
+    net = MLP(2, 2, [3], [LeakyReLU(0.9), Identity()], lr=1e-3, criterion="mse")
+    x, y = rng.standard_normal((4, 2)), rng.standard_normal((4, 2))
+    plain = stress.run(net, x, y, passes=5)
+    extended = record_extended(net, x, y, 5)
+    np.testing.assert_allclose(extended["loss"], plain.series["loss"], rtol=1e-12)

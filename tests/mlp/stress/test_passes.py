@@ -10,6 +10,8 @@ import pytest
 from gradcheck import toy as published
 from mlp import MLP, stress
 from mlp.stress import toy
+from mlp.stress.remedies import fresh, untried, variant
+from mlp.stress.report import passes_report
 from mlp.stress.statistics import cosine, log2_statistics
 
 SIZES = (1.5e3, 5.5e8, 5.5e19, 5.4e41, 5.3e85, 5.2e173)
@@ -148,7 +150,21 @@ def test_remedies_help():
         "initialisation", "learning rate", "clipping", "batchnorm",
     ]  # fmt: skip
     assert all(remedy.helps for remedy in study.remedies)
+    assert untried(study) is None
     assert stress.run(activation="tanh", remedies=True).remedies == []
+
+
+def test_batchnorm_is_no_remedy_for_one_sample():
+    study = stress.run(remedies=True)
+    assert "batchnorm" not in [remedy.name for remedy in study.remedies]
+    text = passes_report(study, stress.run(dtype="float32"))
+    assert "batchnorm: not tried: batchnorm needs two samples" in text
+
+
+def test_remedies_keep_the_other_settings():
+    net = MLP(2, 2, [3], lr=0.5, weight_decay=0.25, max_norm=7.0, momentum=0.5)
+    for again in (variant(net), fresh(net)):
+        assert (again.lr, again.weight_decay, again.max_norm, again.momentum) == (0.5, 0.25, 7, 0.5)
 
 
 @pytest.mark.parametrize(
