@@ -11,13 +11,14 @@ from mlp.arguments import DTYPES
 from mlp.stress import toy
 from mlp.stress.depth import depth
 from mlp.stress.passes import PASSES, run
-from mlp.stress.pictures import add_pictures, draw
+from mlp.stress.pictures import add_pictures, draw, draw_depth
+from mlp.stress.plot_command import add_plot, plot_text
 from mlp.stress.report import depth_report, passes_report
 from mlp.stress.sweep_command import add_sweep, sweep_text
 
 OF_THE_TOY: dict[str, Any] = {
     "passes": PASSES, "lr": toy.LEARNING_RATE, "input": "single", "dtype": "float64",
-    "extended": False,
+    "extended": False, "chart": False, "html": None,
 }  # fmt: skip
 OF_DEPTH: dict[str, Any] = {"width": 256, "init": "he", "seeds": 20}
 """Options that belong to one of the two experiments alone, and their defaults."""
@@ -25,7 +26,9 @@ OF_DEPTH: dict[str, Any] = {"width": 256, "init": "he", "seeds": 20}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    add_sweep(parser.add_subparsers(dest="part", metavar="sweep"))
+    parts = parser.add_subparsers(dest="part", metavar="sweep|plot")
+    add_sweep(parts)
+    add_plot(parts)
     add_pictures(parser)
     parser.add_argument("--passes", type=int, help=f"of the toy; {OF_THE_TOY['passes']}")
     parser.add_argument("--lr", type=float, help=f"of the toy; {OF_THE_TOY['lr']}")
@@ -59,6 +62,8 @@ def stress(options: argparse.Namespace) -> str:
     """What the command prints."""
     if options.part == "sweep":
         return sweep_text(options)
+    if options.part == "plot":
+        return plot_text(options)
     if options.depth is not None:
         settle(options, OF_DEPTH, OF_THE_TOY, "the toy; leave it out, or leave out --depth")
         return depth_text(options)
@@ -100,6 +105,7 @@ def depth_text(options: argparse.Namespace) -> str:
         batchnorm=options.batchnorm,
         seeds=options.seeds,
     )
+    draw_depth(options, study)
     if not options.json:
         return depth_report(study)
     summary: dict[str, Any] = {}

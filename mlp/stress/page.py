@@ -31,9 +31,10 @@ svg text { fill: var(--soft); font-size: 17px; font-family: inherit; }
 polyline { fill: none; stroke-width: 3; stroke-linejoin: round; }
 .output { stroke: var(--blue); } .gradient { stroke: var(--orange); stroke-width: 2; }
 .law { stroke: var(--soft); stroke-width: 2; stroke-dasharray: 7 6; }
-.dot { fill: var(--blue); } .heat { fill: var(--orange); }
+.dot { fill: var(--blue); } .heat { fill: var(--orange); stroke: var(--line); }
 .overflow { stroke: var(--red); stroke-width: 5; fill: none; }
 .bad { fill: var(--red); } .none { fill: none; stroke: var(--line); }
+.cross { stroke: var(--paper); stroke-width: 2; }
 .key span { display: inline-block; margin-right: 1.4rem; white-space: nowrap; }
 .key i { display: inline-block; width: 1.6rem; height: .22rem; margin-right: .5rem;
   vertical-align: middle; background: currentColor; }
@@ -68,7 +69,7 @@ def page(study: Study) -> str:
         *remedies_section(study),
         "<h2>Layer by layer</h2>",
         '<p class="soft">Norm of the gradient dW: the stronger the colour, the larger. '
-        "Red is not finite.</p>",
+        "Red, crossed out, is not finite.</p>",
         heat(study),
         "<h2>Pass by pass</h2>",
         passes_table(study),

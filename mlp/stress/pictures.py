@@ -3,6 +3,7 @@
 import argparse
 
 from mlp.stress import plot
+from mlp.stress.growth import DepthStudy
 from mlp.stress.page import write_page
 from mlp.stress.series import Study
 from mlp.stress.terminal import explosion
@@ -10,9 +11,11 @@ from mlp.stress.terminal import explosion
 
 def add_pictures(parser: argparse.ArgumentParser) -> None:
     """The options."""
-    parser.add_argument("--chart", action="store_true", help="draw a chart in the terminal")
+    parser.add_argument(
+        "--chart", action="store_true", default=None, help="draw the toy's chart in the terminal"
+    )
     parser.add_argument("--png", metavar="FILE", help="write a picture (needs matplotlib)")
-    parser.add_argument("--html", metavar="FILE", help="write one page that holds everything")
+    parser.add_argument("--html", metavar="FILE", help="write one page that holds all of the toy")
 
 
 def draw(options: argparse.Namespace, study: Study) -> str:
@@ -25,3 +28,12 @@ def draw(options: argparse.Namespace, study: Study) -> str:
     except (OSError, ImportError) as error:
         raise ValueError(str(error)) from error
     return f"\n\n{explosion(study)}" if options.chart else ""
+
+
+def draw_depth(options: argparse.Namespace, study: DepthStudy) -> None:
+    """Write the picture of a study of depth, if it was asked for."""
+    try:
+        if options.png:
+            plot.save(plot.norm_against_layer(study), options.png)
+    except (OSError, ImportError) as error:
+        raise ValueError(str(error)) from error

@@ -25,6 +25,7 @@ from mlp.stress.curves import (
 from mlp.stress.growth import DepthStudy
 from mlp.stress.interval import mean_interval
 from mlp.stress.series import Array, Study
+from mlp.stress.sweep_map import SweepMap
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,6 +44,9 @@ SIGMA_W, SIGMA_B = (0.5, 4.0), (0.0, 2.0)
 
 POINTS = 41
 """Of each axis of the phase diagram."""
+
+WRITTEN = 120
+"""Numbers that a map of a sweep has room for."""
 
 
 def norm_against_pass(studies: Study | Sequence[Study]) -> "Figure":
@@ -155,6 +159,25 @@ def heat_map(study: Study, tensor: str = "dW") -> "Figure":
     for axis in (axes.xaxis, axes.yaxis):
         whole_numbers(axis)
     axes.grid(visible=False)
+    return figure
+
+
+def sweep_heat_map(found: SweepMap) -> "Figure":
+    """A map of a sweep, each mean written in its place; where there is none it is hatched."""
+    figure, axes = new_figure(f"{found.title}: mean of {found.cells} cells")
+    axes.patch.set(hatch="////", edgecolor="0.6")
+    image = axes.imshow(np.ma.masked_invalid(found.means), aspect="auto", cmap="cividis")
+    figure.colorbar(image, ax=axes, pad=0.02)
+    axes.set_xticks(range(len(found.columns)), [str(column) for column in found.columns])
+    axes.set_yticks(range(len(found.rows)), [str(row) for row in found.rows])
+    axes.set(xlabel=found.x, ylabel=found.y)
+    axes.grid(visible=False)
+    if found.means.size <= WRITTEN and np.isfinite(found.means).any():
+        middle = (np.nanmin(found.means) + np.nanmax(found.means)) / 2
+        for (row, column), mean in np.ndenumerate(found.means):
+            if math.isfinite(mean):
+                color = "black" if mean > middle else "white"
+                axes.text(column, row, f"{mean:.3g}", ha="center", va="center", color=color)
     return figure
 
 

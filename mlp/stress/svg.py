@@ -135,14 +135,16 @@ def heat_cell(
     x: float, y: float, wide: float, tall: float, value: float,
     ends: tuple[float, float], where: str,
 ) -> str:  # fmt: skip
-    """One rectangle: the more opaque the larger, or marked where the value is not finite."""
+    """One rectangle: the more opaque the larger, or crossed out where the value is not finite."""
     place = (
         f'x="{x:.1f}" y="{y:.1f}" width="{max(wide - 1, 1):.1f}" height="{max(tall - 1, 1):.1f}"'
     )
     if not math.isfinite(value):
         name = "zero" if value < 0 else "not finite"
         kind = "none" if value < 0 else "bad"
-        return f'<rect class="{kind}" {place}><title>{where}: {name}</title></rect>'
+        cross = f'<path class="cross" d="M{x:.1f} {y:.1f}l{wide - 1:.1f} {tall - 1:.1f}"/>'
+        rect = f'<rect class="{kind}" {place}><title>{where}: {name}</title></rect>'
+        return rect + cross * (kind == "bad")
     part = (value - ends[0]) / max(ends[1] - ends[0], 1e-9)
     opacity = 0.06 + 0.94 * part
     title = f"{where}: 10^{value:.1f}"

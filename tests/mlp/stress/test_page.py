@@ -10,7 +10,7 @@ from mlp.__main__ import main
 from mlp.stress import run
 from mlp.stress.cell import problem
 from mlp.stress.grid import Grid
-from mlp.stress.page import page
+from mlp.stress.page import STYLE, page
 
 VOID = {"meta"}
 
@@ -87,3 +87,25 @@ def test_options(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["overflow_pass"] == 7
     assert main(["stress", "--html", str(tmp_path / "missing" / "page.html")]) == 2
     assert "page.html cannot be written: No such file" in capsys.readouterr().err
+
+
+def luminance(color):
+    """Relative luminance (WCAG 2.2)."""
+    parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("mode", [0, 1], ids=["light", "dark"])
+def test_words_stand_out_from_what_is_behind_them(mode):
+    """4.5 to 1 for text, 3 to 1 for lines that carry meaning (WCAG 2.2, 1.4.3 and 1.4.11)."""
+    colors = dict(re.findall(r"--(\w+): (#\w{6})", STYLE.split("@media")[mode].split("* {")[0]))
+    for behind in ("paper", "card"):
+        for name in ("ink", "soft", "red", "good", "blue", "orange"):
+            dark, light = sorted(luminance(colors[which]) for which in (name, behind))
+            least = 3 if name in ("blue", "orange") else 4.5
+            assert (light + 0.05) / (dark + 0.05) >= least, (name, behind)
+
+
+def test_what_is_not_finite_is_not_told_by_colour_alone(text):
+    assert text.count('class="cross"') == text.count('class="bad"') == 3
