@@ -47,7 +47,7 @@ def record_pass(state, memory, rows, slopes, table):
     """Fill table[layer] from the arena after forward and backward; returns the loss, and whether
     that and all of the table is finite, or -inf as the logarithm of zero.
 
-    slopes : room for the slopes of the largest activation.
+    slopes : as many ones as the largest activation has values, and room for as many slopes.
     table (layers, FRACTIONS + 1, 3) : statistics of each tensor, then fractions.
     """
     head = vector(state, 0, HEADER)
@@ -79,9 +79,10 @@ def record_op(op, memory, arena, gradients, rows, slopes, table):
     if op[KIND] == ACTIVATION:
         log2_statistics(y, table[OUTPUT])
         x = vector(arena, op[X], rows * m)
-        slope = vector(slopes, rows * m, rows * m)
+        half = slopes.size // 2
+        slope = vector(slopes, half, rows * m)
         activation_backward(op, memory, arena, vector(slopes, 0, rows * m), x, slope, ALONE)
-        fractions(matrix(slopes, rows * m, rows, m), table)
+        fractions(matrix(slopes, half, rows, m), table)
         return
     log2_statistics(y, table[PREACTIVATION])
     if op[KIND] == AFFINE:

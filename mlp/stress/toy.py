@@ -30,13 +30,15 @@ TARGETS = {
 
 
 def network(activation: str, batchnorm: bool, dtype: str, lr: float) -> MLP:
-    """The toy's network with its own weights, and with batchnorm on its hidden layers or not."""
+    """The toy's network with its own weights: the activation on every layer, as the source has it,
+    the output's included; and batchnorm on the hidden ones or not.
+    """
     weights = iter(WEIGHTS)
     return MLP(
         2,
         2,
         hiddens=[3, 3],
-        activations=activation,
+        activations=[activation] * len(WEIGHTS),
         weight_init_fn=lambda n_in, n_out: next(weights),
         lr=lr,
         num_bn_layers=2 if batchnorm else 0,

@@ -51,13 +51,14 @@ def test_overflow_is_foreseen():
         assert study.forecast_made_at == 2
 
 
-@pytest.mark.parametrize("name", ["sigmoid", "tanh"])
-def test_saturated_toy_stays_finite(name):
+@pytest.mark.parametrize(("name", "published"), [("sigmoid", 1e-5), ("tanh", 3e-11)])
+def test_saturated_toy_stays_finite(name, published):
     """Flat from the first pass on: the first weights barely move, and nothing is foreseen."""
     study = stress.run(activation=name)
     assert study.overflow_pass is None
     assert study.forecast_pass is None
     assert study.series["saturated"][0, 0] == pytest.approx(1, abs=0.4)
+    np.testing.assert_allclose(2.0 ** study.of("dW")[:, 0], published, rtol=0.5)
     assert study.series["log2_update_to_weight"][1:, 0].max() < -10
     assert study.series["dead"][:, 1].max() == 0
 
@@ -84,9 +85,26 @@ def test_series_are_those_of_numpy():
     assert study.series["loss"][0] == pytest.approx(net.total_loss(y) / 3)
 
 
+@pytest.mark.parametrize("name", ["relu", "tanh"])
+def test_fractions_are_those_of_numpy(name, rng):
+    """Of layers that become narrower, in the second pass as in the first."""
+    net = MLP(4, 2, [9, 5], [name] * 3, lr=1e-3, weight_init_fn=lambda *s: 3 * rng.normal(size=s))
+    x, y = rng.standard_normal((6, 4)), rng.integers(0, 2, 6)
+    study = stress.run(net, x, y, passes=3)
+    for i in range(3):
+        net.forward(x)
+        net.backward(y)
+        slopes = [np.abs(activation.derivative()) for activation in net.activations]
+        saturated = [(slope < 0.01).mean() for slope in slopes]
+        np.testing.assert_array_equal(study.series["saturated"][i], saturated)
+        dead = [(slope == 0).all(axis=0).mean() for slope in slopes]
+        np.testing.assert_array_equal(study.series["dead"][i], dead)
+        net.step()
+
+
 def published_network():
     weights = iter(published.WEIGHTS)
-    return MLP(2, 2, [3, 3], "relu", lambda n_in, n_out: next(weights))
+    return MLP(2, 2, [3, 3], ["relu"] * 3, lambda n_in, n_out: next(weights))
 
 
 @pytest.mark.parametrize("exponent", [-1070, -1022, -600, 0, 600, 1020])
@@ -149,7 +167,9 @@ def test_remedies_help():
     assert [r.name for r in study.remedies] == [
         "initialisation", "learning rate", "clipping", "batchnorm",
     ]  # fmt: skip
-    assert all(remedy.helps for remedy in study.remedies)
+    fresh_start, *others = study.remedies
+    assert all(remedy.helps for remedy in others)
+    assert fresh_start.overflow_pass == 25  # another start only puts it off
     assert untried(study) is None
     assert stress.run(activation="tanh", remedies=True).remedies == []
 
@@ -180,3 +200,22 @@ def test_remedies_keep_the_other_settings():
 def test_bad_settings(settings, error, message):
     with pytest.raises(error, match=message):
         stress.run(**settings)
+
+
+NET, X, Y = MLP(2, 2, [3]), np.ones((4, 2)), np.array([0, 1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("given", "settings", "error", "message"),
+    [
+        ((NET,), {}, TypeError, "a network without inputs and targets"),
+        ((NET, X), {}, TypeError, "a network without inputs and targets"),
+        ((None, X, Y), {}, TypeError, "inputs or targets without a network"),
+        (("net", X, Y), {}, TypeError, "network is 'net', expected an MLP"),
+        ((NET, X[:0], Y[:0]), {}, ValueError, "inputs has 0 rows, expected at least 1"),
+        ((NET, X, Y), {"activation": "tanh"}, ValueError, "activation is a setting of the toy"),
+    ],
+)
+def test_bad_networks(given, settings, error, message):
+    with pytest.raises(error, match=message):
+        stress.run(*given, **settings)
