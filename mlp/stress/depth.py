@@ -163,7 +163,12 @@ def one_network(setting: Setting, seed: int, room: Array) -> tuple[Array, Array]
 def weights_of(layers: int, width: int) -> Array:
     """Room for all weight matrices, or for the last one alone where the cache has none for all."""
     is_kept = layers * width * width * 4 <= CACHE_BYTES
-    return np.empty((layers if is_kept else 1, width, width), np.float32)
+    try:
+        return np.empty((layers if is_kept else 1, width, width), np.float32)
+    except (MemoryError, ValueError):
+        raise ValueError(
+            f"depth: width is {width}, expected less: there is no memory for its matrix of weights"
+        ) from None
 
 
 class Layer:

@@ -33,6 +33,8 @@ class Draw:
 
 def as_draw(text: str) -> Draw:
     """The initialisation of that name: one of NAMES, where normal has its σ, as normal:0.1."""
+    if not isinstance(text, str):
+        raise TypeError(f"init is {text!r}, expected one of {', '.join(NAMES)}")
     name, _, setting = text.partition(":")
     by_name("init", name, NAMES)
     if name == "normal":

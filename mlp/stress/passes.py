@@ -20,6 +20,9 @@ from mlp.stress.series import Array, Study
 PASSES = 30
 """As often as the source of the toy imagines."""
 
+TOY_SETTINGS = {"activation": "relu", "batchnorm": False, "input": "single", "dtype": "float64"}
+"""By default."""
+
 
 def run(
     network: MLP | None = None,
@@ -56,6 +59,8 @@ def run(
     """
     passes = whole("run: passes", passes, low=1)
     lr = None if lr is None else checked_rate(lr)
+    of_the_toy = {"activation": activation, "batchnorm": batchnorm, "input": input, "dtype": dtype}
+    check_given(network, inputs, targets, of_the_toy)
     if network is None:
         net, inputs, targets = toy_case(lr, activation, batchnorm, input, dtype)
     else:
@@ -75,6 +80,23 @@ def run(
     if remedies and study.overflow_pass is not None:
         study.remedies = try_remedies(start, inputs, targets, passes)
     return study
+
+
+def check_given(network: Any, inputs: Any, targets: Any, of_the_toy: dict[str, Any]) -> None:
+    """An error where a network comes without its data, or with settings of the toy."""
+    if network is None:
+        if inputs is not None or targets is not None:
+            raise TypeError("run: got inputs or targets without a network, expected all three")
+        return
+    if not isinstance(network, MLP):
+        raise TypeError(f"run: network is {network!r}, expected an MLP")
+    if inputs is None or targets is None:
+        raise TypeError("run: got a network without inputs and targets, expected all three")
+    for name, value in of_the_toy.items():
+        if value != TOY_SETTINGS[name]:
+            raise ValueError(f"run: {name} is a setting of the toy, expected none with a network")
+    if len(inputs) == 0:
+        raise ValueError("run: inputs has 0 rows, expected at least 1")
 
 
 def checked_rate(value: Any) -> float:

@@ -102,9 +102,12 @@ class Store:
 def read(path: str | os.PathLike[str]) -> tuple[Line, list[Line]]:
     """The grid, as a dict, and the lines of the cells, of a file that a sweep has written."""
     path = Path(path)
-    with path.open("rb") as file:
-        first = check_format(path, file.readline())
-        return first["grid"], [found for _, found in whole_lines(file, path)]
+    try:
+        with path.open("rb") as file:
+            first = check_format(path, file.readline())
+            return first["grid"], [found for _, found in whole_lines(file, path)]
+    except OSError as error:
+        raise type(error)(f"{path} cannot be read: {error.strerror}") from error
 
 
 def header(grid: Grid) -> Line:

@@ -78,6 +78,8 @@ def sweep(
     WorkerLost
         Where one cell has lost its worker again and again.
     """
+    if not isinstance(grid, Grid):
+        raise TypeError(f"sweep: grid is {grid!r}, expected a Grid")
     jobs = whole("sweep: jobs", jobs, low=1)
     if executor is not None and not isinstance(executor, Executor):
         raise TypeError(f"sweep: executor is {executor!r}, expected a concurrent.futures.Executor")

@@ -83,7 +83,10 @@ def whole_numbers(option: str, text: str) -> Sequence[int]:
     """A list, or low..high with both ends."""
     low, dots, high = text.partition("..")
     if dots:
-        return range(number(option, low, int), number(option, high, int) + 1)
+        first, last = number(option, low, int), number(option, high, int)
+        if first > last:
+            raise ValueError(f"{option} is {text}, expected the smaller number first")
+        return range(first, last + 1)
     return [number(option, word, int) for word in words(text)]
 
 

@@ -59,7 +59,9 @@ def test_depth(capsys):
 @pytest.mark.parametrize(
     "options",
     [["--passes", "0"], ["--depth", "0"], ["--depth", "3", "--width", "0"], ["--lr", "-1"],
-     ["--activation", "rellu"], ["--batchnorm"], ["--depth", "2", "--init", "xaver"]],
+     ["--activation", "rellu"], ["--batchnorm"], ["--depth", "2", "--init", "xaver"],
+     ["--depth", "2", "--width", "100000000"], ["plot", "."],
+     ["sweep", "--depth", "9..3", "--out", "never.jsonl"]],
     ids=str,
 )  # fmt: skip
 def test_bad_options(capsys, options):
