@@ -12,8 +12,9 @@ from mlp.activations import Activation, as_activations
 from mlp.arguments import as_dtype, as_generator, as_sequence, by_name, whole
 from mlp.batches import NO_LABELS, Boundary, as_words
 from mlp.compiled import jit, jit_train_step
+from mlp.copies import Copies
 from mlp.criteria import Criterion, as_criterion
-from mlp.gradients import Gradients, Key
+from mlp.gradients import Gradients
 from mlp.history import History
 from mlp.inference import evaluate, predict, predict_proba
 from mlp.initializers import as_weight_init
@@ -49,7 +50,7 @@ from mlp.threads import POOL, Pace, shared_batch
 from mlp.training import fit, train_step
 
 
-class MLP(UpdateSettings, LastBatch):
+class MLP(UpdateSettings, LastBatch, Copies):
     """A multilayer perceptron: Linear, optional BatchNorm and activation, layer by layer.
 
     Parameters
@@ -158,6 +159,8 @@ class MLP(UpdateSettings, LastBatch):
         self._make_room(1)
         self._set_up(lr, weight_decay, max_norm)
 
+    _make = __init__
+
     # ------------------------------------------------------------------ building
 
     def _specs(self) -> list[OpSpec]:
@@ -232,26 +235,6 @@ class MLP(UpdateSettings, LastBatch):
         state = self._new_state(rows)
         link(state, self._plan.specs, self.dtype, rows if largest is None else largest)
         return state
-
-    def __reduce__(self) -> Any:
-        """A copy or a pickle is a network of its own, with the same memory."""
-        first, *hiddens, last = self._widths
-        arguments = {
-            "input_size": first, "output_size": last, "hiddens": hiddens,
-            "activations": [activation.fresh() for activation in self.activations],
-            "weight_init_fn": "zeros", "criterion": self.criterion.name,
-            "num_bn_layers": self.num_bn_layers, "dtype": self.dtype.name,
-            "reduction": self.reduction, "optimizer": self._optimizer,
-        }  # fmt: skip
-        self._gradients.forget_stale()
-        modes = self.train_mode, sorted(self._gradients.missing)
-        return restore, (type(self), arguments, self._memory, *modes)
-
-    def astype(self, dtype: Any) -> "MLP":
-        """The same network in another dtype: parameters, velocity and running statistics."""
-        kind, arguments, memory, *modes = self.__reduce__()[1]
-        dtype = as_dtype("MLP.astype", dtype)
-        return restore(kind, arguments | {"dtype": dtype.name}, memory.astype(dtype), *modes)
 
     # ------------------------------------------------------------------ settings and vectors
 
@@ -396,15 +379,3 @@ class MLP(UpdateSettings, LastBatch):
         self._rows, self._prepared = rows, None
         self._parameters_changed()
         self._has_gradients = False
-
-
-def restore(
-    kind: type[MLP], arguments: dict[str, Any], memory: Array, training: bool, missing: list[Key]
-) -> MLP:
-    """A network from its pickle."""
-    net = object.__new__(kind)
-    MLP.__init__(net, **arguments)
-    net._memory[:] = memory
-    net._set_mode(training)
-    net._gradients.hold(missing)
-    return net

@@ -59,6 +59,15 @@ def test_gains_are_those_of_numpy(name, rng):
         assert table[i, g.BACKWARD] == pytest.approx(log2_norm(below) - log2_norm(dzs[i]))
 
 
+def test_gradient_is_that_before_the_last_activation(rng):
+    net = MLP(4, 2, [6], ["relu", "tanh"], criterion="mse")
+    y = rng.standard_normal((ROWS, 2))
+    output = net.forward(rng.standard_normal((ROWS, 4)))
+    net.backward(y)
+    gradient, _ = measured(net)
+    assert gradient == pytest.approx(log2_norm((output - y) * (1 - output**2) / ROWS))
+
+
 def test_batchnorm_decides_how_large_an_output_is(rng):
     net = MLP(4, 3, [6], "relu", num_bn_layers=1)
     net.forward(rng.standard_normal((ROWS, 4)))
