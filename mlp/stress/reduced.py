@@ -11,7 +11,8 @@ an update makes the weights W' = W + lr·dW, and both gains of the layer grow as
 In a product of L weights the gradient of each is the product of the others, so that with a
 gradient at the output that stays as large as it is the exponent of the largest value obeys
 e' = (L - 1)·e + c: with three layers it doubles in every pass. With mse the gradient at the output
-grows with the output. Outputs that are bounded, by their activation or by batchnorm, stay so.
+grows with the output. Outputs that are bounded, by their activation or by batchnorm, stay so:
+growing gammas are not in the model, and what they make explode is foreseen late or not at all.
 """
 
 import math
