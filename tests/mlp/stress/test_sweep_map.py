@@ -69,6 +69,7 @@ def results(tmp_path_factory):
     return path
 
 
+@pytest.mark.compiled  # as plain Python it takes minutes
 def test_command(results, tmp_path, capsys):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     picture = tmp_path / "a.png"
@@ -81,6 +82,7 @@ def test_command(results, tmp_path, capsys):
     assert "2 points" in capsys.readouterr().out
 
 
+@pytest.mark.compiled  # as plain Python it takes minutes
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [(["missing.jsonl"], "No such file"), (["{results}", "--phase", "tanh"], "has no --png FILE"),
@@ -104,11 +106,13 @@ def test_picture_says_what_is_missing():
     assert [text.get_text() for text in figure.axes[0].texts] == ["0", "0.5", "1", "1"]
 
 
+@pytest.mark.compiled  # as plain Python it takes minutes
 def test_file_of_a_sweep_is_read(results):
     _, lines = read(results)
     assert sweep_map(lines, "dead").means.shape == (2, 2)
 
 
+@pytest.mark.compiled  # as plain Python it takes minutes
 def test_depth_draws_its_picture_and_has_no_page(tmp_path, capsys):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     picture, small = tmp_path / "a.png", ["stress", "--depth", "3", "--width", "4", "--seeds", "2"]
