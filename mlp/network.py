@@ -72,7 +72,7 @@ class MLP(UpdateSettings, LastBatch, Copies):
         "softmax_cross_entropy", which is logsumexp(z) - y·z, or "mse".
     lr, momentum : float
         velocity = momentum·velocity - lr·gradient; parameter += velocity. Gammas and betas
-        are updated without momentum.
+        are updated without momentum. Default: 0, and 0.9 in "nesterov".
     optimizer : str or Optimizer
         "momentum" (that, which is gradient descent without momentum), "nesterov", "adam" or
         "adamw", with their usual settings; or an object of `mlp.optimizers`.
@@ -115,7 +115,7 @@ class MLP(UpdateSettings, LastBatch, Copies):
         bias_init_fn: Callable[[int], Any] | None = None,
         criterion: str | Criterion = "softmax_cross_entropy",
         lr: float = 0.01,
-        momentum: float = 0.0,
+        momentum: float | None = None,
         num_bn_layers: int = 0,
         *,
         dtype: Any = np.float64,

@@ -130,16 +130,19 @@ def below_one(where: str, value: Any) -> float:
 
 
 def as_optimizer(value: Any, momentum: Any) -> Optimizer:
-    """An optimizer by name, with `momentum` where it has one, or an object of this module."""
+    """An optimizer by name, with `momentum` where it has one, or an object of this module.
+
+    Without a `momentum` an optimizer has its own.
+    """
     if isinstance(value, str):
-        kind = OPTIMIZERS[by_name("MLP: optimizer", value, OPTIMIZERS)]
-        return kind().with_momentum(momentum)
+        usual = OPTIMIZERS[by_name("MLP: optimizer", value, OPTIMIZERS)]()
+        return usual if momentum is None else usual.with_momentum(momentum)
     if not isinstance(value, Optimizer) or type(value) not in OPTIMIZERS.values():
         raise TypeError(
             f"MLP: optimizer is {value!r}, expected one of {', '.join(OPTIMIZERS)} or an "
             "object of mlp.optimizers"
         )
-    number = ANY_NUMBER.check("MLP: momentum", momentum)
+    number = 0 if momentum is None else ANY_NUMBER.check("MLP: momentum", momentum)
     if number not in (0, getattr(value, "momentum", 0)):
         raise ValueError(f"MLP: momentum is {number}, expected it inside {value!r} alone")
     return value

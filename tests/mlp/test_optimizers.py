@@ -208,7 +208,7 @@ def test_settings_can_change_between_steps():
         ({"optimizer": Momentum(0.5), "momentum": 0.9}, ValueError,
          r"MLP: momentum is 0.9, expected it inside Momentum\(momentum=0.5\) alone"),
         ({"optimizer": "nesterov", "momentum": 2}, ValueError, "MLP: momentum is 2.0, expected"),
-        ({"momentum": None}, TypeError, "MLP: momentum is None, expected a real number"),
+        ({"momentum": "big"}, TypeError, "MLP: momentum is 'big', expected a real number"),
         ({"weight_decay": -1}, ValueError, r"MLP: weight_decay is -1.0, expected .*\[0, inf\]"),
         ({"weight_decay": "1"}, TypeError, "MLP: weight_decay is '1'"),
         ({"max_norm": -1.0}, ValueError, "MLP: max_norm is -1.0, expected"),
@@ -249,6 +249,13 @@ def test_a_refused_setting_changes_nothing():
         network(optimizer="adam").momentum = 0.5
     np.testing.assert_array_equal(net._memory, before)
     assert net.optimizer == Nesterov(0.5)
+
+
+def test_nesterov_by_name_has_momentum():
+    """With 0 it would be plain gradient descent."""
+    assert network(optimizer="nesterov").momentum == 0.9
+    assert network(optimizer="nesterov", momentum=0.0).momentum == 0.0
+    assert network().momentum == 0.0
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "nesterov"])
