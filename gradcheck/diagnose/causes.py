@@ -2,9 +2,11 @@
 
 `sentence` may name fields in braces, which the recogniser fills in. `weight` ranks causes
 that explain the numbers equally well: a mechanism that names a line of code goes before a
-pattern that only describes the numbers.
+pattern that only describes the numbers. `wider` is the cause that this one is a case of: it is
+told as well, right behind.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gradcheck.verdict import Cause
@@ -15,6 +17,7 @@ class Row:
     sentence: str
     weight: float = 0.8
     is_convention: bool = False
+    wider: str = ""
 
 
 CAUSES: dict[str, Row] = {
@@ -148,7 +151,7 @@ CAUSES: dict[str, Row] = {
         "a second backward overwrites the gradient where it must add to it", 0.9
     ),
     "stale-cache": Row(
-        "backward uses what an earlier forward kept, not the last one: {detail}", 0.9
+        "backward uses values that were kept for another forward or another step: {detail}", 0.9
     ),
     "cache-aliased": Row(
         "{detail}: keep a copy of what backward needs, or give the caller one", 0.85
@@ -294,9 +297,13 @@ CAUSES: dict[str, Row] = {
     ),
     "batchnorm-skipped": Row("backward leaves batchnorm out, which forward goes through", 0.86),
     "layers-out-of-order": Row(
-        "backward goes through the steps in another order than forward, reversed: {detail}", 0.9
+        "backward goes through the steps in another order than forward, reversed: {detail}",
+        0.9,
+        wider="wrong-weights",
     ),
-    "other-layers-values": Row("the values of another step are used: {detail}", 0.8),
+    "other-layers-values": Row(
+        "the values of another step are used: {detail}", 0.8, wider="stale-cache"
+    ),
     "wrong-delta": Row("the gradient of another place is used: {detail}", 0.86),
     "loss-mismatch": Row("this is {taken}, where {meant} is meant", 0.82),
     "gradient-normalised": Row("the gradient is rescaled: {detail}", 0.75),
@@ -304,13 +311,13 @@ CAUSES: dict[str, Row] = {
         "forward does not add the bias, so that its gradient is zero: y = x·W + b", 0.9
     ),
     "raised": Row("{call} raised {error}", 0.95),
-    "follows-from": Row("a consequence of what is wrong at {where}: look there first", 0.2),
+    "follows-from": Row("a consequence of what is wrong at {where}: look there first", 0.06),
     # ------------------------------------------------------------------ arithmetic
     "reduced-precision": Row(
         "right to about {digits} digits only: something in backward is computed in {dtype}", 0.7
     ),
     "not-finite": Row("the gradient is {value} {where}, where the function is smooth", 0.7),
-    "entries-wrong": Row("{count} of {total} entries are wrong, {where}", 0.3),
+    "entries-wrong": Row("{count} of {total} entries are wrong, {where}", 0.15),
     "unrelated": Row("no simple relation to the right gradient was found", 0.05),
 }  # fmt: skip
 
@@ -327,3 +334,19 @@ def cause(slug: str, match: float = 1.0, **fields: object) -> Cause:
     row = CAUSES[slug]
     sentence = row.sentence.format_map(Blanks(fields)).replace(" ()", "")
     return Cause(slug, float(match) * row.weight, sentence)
+
+
+BEHIND = 0.99
+"""The share of a cause's score that the wider one gets."""
+
+
+def widened(found: Iterable[Cause]) -> tuple[Cause, ...]:
+    """The causes, and the wider ones of which they are cases."""
+    best = {one.slug: one for one in found}
+    for one in list(best.values()):
+        wider = CAUSES[one.slug].wider
+        score = BEHIND * one.score
+        if wider and (wider not in best or best[wider].score < score):
+            sentence = one.sentence if wider not in best else best[wider].sentence
+            best[wider] = Cause(wider, score, sentence)
+    return tuple(best.values())

@@ -17,7 +17,7 @@ from gradcheck.diagnose import (
     scaling,
     sums,
 )
-from gradcheck.diagnose.causes import cause
+from gradcheck.diagnose.causes import cause, widened
 from gradcheck.diagnose.evidence import Evidence
 from gradcheck.verdict import Cause
 
@@ -43,7 +43,7 @@ SHOWN = 5
 RAISES = False
 """Whether an error in a recogniser is raised. The tests set it, to see what users need not."""
 
-LEAST = 0.1
+LEAST = 0.05
 """A score below which a cause is not worth reading."""
 
 
@@ -59,7 +59,7 @@ def diagnose(evidence: Evidence, i: int) -> tuple[Cause, ...]:
                     found.slug not in best or found.score > best[found.slug].score
                 ):
                     best[found.slug] = found
-    ranked = sorted(best.values(), key=lambda found: -found.score)
+    ranked = sorted(widened(best.values()), key=lambda found: -found.score)
     return tuple(ranked[:SHOWN]) or (cause("unrelated"),)
 
 

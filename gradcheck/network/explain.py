@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradcheck.diagnose.causes import cause
+from gradcheck.diagnose.causes import cause, widened
 from gradcheck.network.belief import Belief, Event
 from gradcheck.network.local import local_causes
 from gradcheck.network.losses import Loss
-from gradcheck.network.mistakes import Scene
+from gradcheck.network.mistakes import Mistake, Scene
+from gradcheck.network.order import misordered
 from gradcheck.network.replay import Replay, replay
 from gradcheck.network.walk import Walk
 from gradcheck.verdict import FAIL, Cause, Finding
@@ -33,15 +34,22 @@ def explain(
     if contradicted(findings, right):
         return findings, ["a replay in NumPy has other gradients than differences: no place told"]
     scene = scene_of(setting, base, loss, weights, earlier)
-    walk = Walk(
-        scene,
-        loss.derivative(base.output) * weights[0],
-        setting.trial.heard,
-        scales_of(setting, weights),
-        right,
-    )
-    belief = walk.run()
+    delta, scales = loss.derivative(base.output) * weights[0], scales_of(setting, weights)
+    one = misordered(scene, delta, scales)
+    if one is not None:
+        return of_one_mistake(findings, one)
+    belief = Walk(scene, delta, setting.trial.heard, scales, right).run()
     return told_findings(findings, belief, scene, setting)
+
+
+def of_one_mistake(findings: list[Finding], one: Mistake) -> tuple[list[Finding], list[str]]:
+    """A mistake that all wrong arrays come from."""
+    note = f"wrong at {one.place}"
+    found = [
+        replace(f, note=f.note or note, causes=widened((one.cause(),))) if f.verdict == FAIL else f
+        for f in findings
+    ]
+    return found, [f"first wrong: {one.place} (everything above it matches)"]
 
 
 def scales_of(setting: "Setting", weights: Array) -> tuple[float, ...]:
@@ -154,7 +162,7 @@ def with_causes(finding: Finding, account: Account | None, order: list[str]) -> 
         unique = {c.slug: c for c in reversed(account.causes)}
         places = ", ".join(dict.fromkeys(account.places))
         note = finding.note or f"wrong at {places}"
-        ranked = sorted(reversed(list(unique.values())), key=lambda c: -c.score)
+        ranked = sorted(widened(tuple(reversed(list(unique.values())))), key=lambda c: -c.score)
         return replace(finding, note=note, causes=tuple(ranked))
     place = account.above if account is not None and account.above else "".join(order[:1])
     if not place:

@@ -1,7 +1,7 @@
 """The way down a network: steps that the gradient passes, and arrays that are looked at."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +19,8 @@ class Passage:
     right: Callable[[Array], Array]
     wrong: Callable[[Array], Iterator[Guess]]
     step: Step | None = None
+    is_repeated: bool = False
+    """What a layer returned, and the network may have changed: no step of its own."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,17 @@ def spread_of(wrong: Array) -> str:
             numbers = ", ".join(str(int(k)) for k in lines)
             return f"in {name}{'s' if len(lines) > 1 else ''} {numbers}"
     return "all over the array"
+
+
+def repeated(elements: Iterable[Element]) -> Iterator[Element]:
+    """After what each layer was heard to return, the mistakes of its step once more."""
+    last = None
+    for element in elements:
+        yield element
+        if isinstance(element, Passage):
+            last = element
+        elif element.resets and last is not None and element.place == last.place:
+            yield replace(last, right=lambda delta: delta, is_repeated=True)
 
 
 def segments(elements: list[Element]) -> Iterator[list[Element]]:

@@ -35,7 +35,8 @@ def masked_or_clipped(place: str, right: Array, scene: Scene) -> Iterator[Guess]
         for limit in LIMITS:
             if abs(right).max(initial=0) * unit > limit:
                 clipped = np.clip(right * unit, -limit, limit) / unit
-                yield Guess(mistake("cotangent-clipped", place, limit=limit), clipped)
+                fields = {"what": "entries of δ", "how": "clipped", "limit": limit}
+                yield Guess(mistake("cotangent-clipped", place, **fields), clipped)
 
 
 def array_mistakes(
@@ -49,7 +50,9 @@ def array_mistakes(
         for unit in scene.units():
             total = mistake("accumulates-into-stale-buffer", place, detail="the sum of both")
             yield Guess(total, right + early / unit)
-        yield Guess(mistake("stale-cache", place, detail="the gradient of the batch before"), early)
+        if early.any():  # zeros are no gradient of any batch
+            detail = "the gradient of the batch before"
+            yield Guess(mistake("stale-cache", place, detail=detail), early)
     yield from decay(step, letter, right, scene)
     for buffer, value in scene.buffers.get(name, {}).items():
         if value.shape == right.shape:
