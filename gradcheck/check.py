@@ -12,6 +12,7 @@ import numpy as np
 
 from gradcheck.arguments import require_domain, require_twin
 from gradcheck.budget import BUDGET, limited
+from gradcheck.beginning import beginning_of
 from gradcheck.examine import Settings, examine
 from gradcheck.progress import Progress
 from gradcheck.subject import Subject, require_callable
@@ -89,8 +90,10 @@ def check(
         notes=notes,
         progress=progress,
     )
+    subject = Subject(forward, backward, names)
     with limited(budget):
-        return examine(Subject(forward, backward, names), arrays, settings)
+        subject.beginning = beginning_of(forward, backward)
+        return examine(subject, arrays, settings)
 
 
 def check_gradient(
@@ -136,8 +139,10 @@ def check_gradient(
         notes=notes,
         progress=progress,
     )
+    subject = Subject(scalar(loss), backward, names)
     with limited(budget):
-        return examine(Subject(scalar(loss), backward, names), arrays, settings)
+        subject.beginning = beginning_of(loss, gradient)
+        return examine(subject, arrays, settings)
 
 
 def scalar(loss: Callable[..., Any]) -> Callable[..., Array]:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 
+RIGHT_HERE = "right here, wrong"
+"""How the note of such a finding begins."""
+
 DIRECTIONS = 2
 """At each further point, so many directions of each array."""
 
@@ -101,11 +104,23 @@ def compare_there(
         if comparison.finding.verdict == FAIL and not is_negligible(
             comparison.finding, examination.point.gradients[i]
         ):
-            is_stale = is_same and i not in steady
-            report_there(
-                examination, title, point, i, replace(comparison.finding, verdict=verdict), is_stale
-            )
+            finding = replace(comparison.finding, verdict=verdict)
+            detail = stale(examination, point, i, is_same and i not in steady)
+            report_there(examination, title, point, i, finding, detail)
     return right
+
+
+def stale(examination: "Examination", point: Point, i: int, is_same: bool) -> str:
+    """What shows that the pair remembers an earlier call; empty where nothing does."""
+    if is_same:
+        return "other inputs give the same gradient as the first"
+    try:
+        first = examination.subject.gradients_at_first(point.cotangents, point.inputs)
+    except Raised:
+        return ""
+    if first is None or first[i] is None or same(first[i], point.gradients[i]):
+        return ""
+    return "where these inputs are the first that are seen, the gradient is another one"
 
 
 def is_negligible(finding: Finding, first: Array) -> bool:
@@ -116,7 +131,7 @@ def is_negligible(finding: Finding, first: Array) -> bool:
 
 
 def report_there(
-    examination: "Examination", title: str, point: Point, i: int, finding: Finding, is_stale: bool
+    examination: "Examination", title: str, point: Point, i: int, finding: Finding, detail: str
 ) -> None:
     """The finding of that array, with the causes that an examination of the point gives.
 
@@ -124,8 +139,7 @@ def report_there(
     entries at once is no proof.
     """
     name = examination.subject.names[i]
-    if is_stale:
-        detail = "other inputs give the same gradient as the first"
+    if detail:
         causes: tuple[Cause, ...] = (cause("stale-cache", detail=detail),)
     else:
         there = {f.name: f for f in examination.at(point)}
@@ -137,7 +151,7 @@ def report_there(
             causes += (cause("region-wrong", 0.5, region=f"not here, but {title}"),)
         causes = tuple(sorted(causes, key=lambda found: -found.score))
     place = [k for k, f in enumerate(examination.findings) if f.name == name]
-    note = f"right here, wrong {title}"
+    note = f"{RIGHT_HERE} {title}"
     if finding.verdict == INCONCLUSIVE:
         note += ": if it never is, say so with domain="
     examination.findings[place[0]] = replace(finding, note=note, causes=causes)

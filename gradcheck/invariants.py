@@ -20,7 +20,7 @@ from gradcheck.diagnose.causes import cause
 from gradcheck.diagnose.normalisation import Normalisation, Parts, identify, replaced
 from gradcheck.diagnose.normalisation_formulas import EPSILONS, describe, right_formula
 from gradcheck.relations import Broken, Point
-from gradcheck.subject import Raised, Subject
+from gradcheck.subject import Raised, Subject, same
 from gradcheck.verdict import Cause
 
 Array = np.ndarray
@@ -202,7 +202,7 @@ def vanishing_relations(subject: Subject, point: Point) -> Iterator[Broken]:
             if scale and abs(found).max(initial=0) > 1e-3 * scale + point.rounding(i):
                 name, other = subject.names[i], subject.names[k]
                 note = f"with {other} = 0 forward does not see {name}, yet d{name} is not zero"
-                yield Broken(name, named(subject, point, i, k), note)
+                yield Broken(name, named(subject, point, i, k, inputs, found), note)
 
 
 def unseen(subject: Subject, point: Point, inputs: list[Any], k: int) -> Iterator[int]:
@@ -223,8 +223,14 @@ def unseen(subject: Subject, point: Point, inputs: list[Any], k: int) -> Iterato
             yield i
 
 
-def named(subject: Subject, point: Point, i: int, k: int) -> Cause:
-    """γ of a normalisation, a factor of the same shape or smaller; else weights."""
+def named(
+    subject: Subject, point: Point, i: int, k: int, inputs: list[Any], gradient: Array
+) -> Cause:
+    """What earlier calls left, γ of a normalisation, a factor of no larger shape; else weights."""
+    first = subject.gradients_at_first(point.cotangents, inputs)
+    if first is not None and first[i] is not None and not same(first[i], gradient):
+        detail = "where these inputs are the first that are seen, the gradient is another one"
+        return cause("stale-cache", detail=detail)
     other, x = point.inputs[k], point.inputs[i]
     found = identify(lambda given: outputs_at(subject, given), point.inputs, point.outputs[0])
     if found is not None and found.gamma == k:

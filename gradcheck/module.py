@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck import protocol, running, sizes
+from gradcheck import modes, protocol, running, sizes
 from gradcheck.arguments import require_domain
 from gradcheck.arrays import float_dtype, generator
 from gradcheck.budget import BUDGET, BudgetSpent, limited
 from gradcheck.diagnose.causes import cause
 from gradcheck.examine import Settings, examine
+from gradcheck.further import RIGHT_HERE
 from gradcheck.layer import Layer, quiet
 from gradcheck.points import Domain
 from gradcheck.protocol import Session
@@ -63,7 +64,8 @@ def check_module(
         found: W and dW, weight and weight_grad, gamma and dgamma, `params` and `grads` are.
     budget : seconds after which what is not decided is inconclusive; None for no limit.
     forward, backward : names of the methods.
-    mode : "train" or "eval"; None leaves the layer in the mode in which it is.
+    mode : "train" or "eval". None checks the layer in the mode in which it is; where it has a
+        switch, its gradients must be right in the other mode as well.
     accumulate : True where a second backward must add to the gradients, False where it must
         not; by default a layer may add if it has a zero_grad.
     domain : for "x" or a parameter's name, the least and greatest value at which the layer is
@@ -159,7 +161,9 @@ def examined(
     report = examine(subject, inputs, settings)
     if session is not None:
         broken += running.run(session)
-        broken += sizes.run(session, [f.name for f in report.findings if is_wrong_here(f)])
+        wrong = [f.name for f in report.findings if is_wrong_here(f)]
+        broken += [] if broken else modes.run(session, wrong)
+        broken += sizes.run(session, wrong)
         conventions += session.conventions
         report = replace(report, notes=(*report.notes, *session.notes))
     if trial.reshaped:
@@ -170,8 +174,7 @@ def examined(
 
 def is_wrong_here(finding: Finding) -> bool:
     """Not only elsewhere, at another batch size perhaps."""
-    elsewhere = [c for c in finding.causes if c.slug == "region-wrong"]
-    return finding.verdict == FAIL and not elsewhere
+    return finding.verdict == FAIL and not finding.note.startswith(RIGHT_HERE)
 
 
 def begin(

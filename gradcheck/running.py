@@ -56,7 +56,8 @@ def tested(session: Session, mean: Place, variance: Place) -> Iterator[Broken]:
     broken = list(updated(session, mean, variance))
     yield from broken
     yield from kept_in_backward(session, mean, variance)
-    yield from looks_at_the_batch(session, True)
+    alone = list(looks_at_the_batch(session, True))
+    yield from alone or used_in_training(session, mean, variance)
     if not mode.exists:
         return
     mode.training = False
@@ -66,7 +67,6 @@ def tested(session: Session, mean: Place, variance: Place) -> Iterator[Broken]:
     yield from coupled
     if not still and not coupled:
         yield from normalised_by_them(session, mean, variance)
-        yield from gradient_of_evaluation(session)
 
 
 def drift(detail: str) -> Broken:
@@ -201,6 +201,18 @@ def looks_at_the_batch(session: Session, is_training: bool) -> Iterator[Broken]:
     yield Broken("forward", cause("batchnorm-mode-confused", used=used, mode=mode), note)
 
 
+def used_in_training(session: Session, mean: Place, variance: Place) -> Iterator[Broken]:
+    """In training the output does not depend on the running statistics."""
+    outputs = []
+    for _ in range(2):
+        draw(session, mean, variance)
+        outputs.append(np.array(session.trial.call(session.x.copy())))
+    if not near(*outputs):
+        note = "in training, forward normalises with the running statistics"
+        confused = cause("batchnorm-mode-confused", used=WORDS[False], mode=WORDS[True])
+        yield Broken("forward", confused, note)
+
+
 def normalised_by_them(session: Session, mean: Place, variance: Place) -> Iterator[Broken]:
     """In evaluation y is affine in (x − running_mean)/√(running_var + eps), with γ and β."""
     layer = session.trial.layer.target
@@ -226,39 +238,3 @@ def normalised_by_them(session: Session, mean: Place, variance: Place) -> Iterat
     best = min(errors, key=lambda name: errors[name])
     if best and errors[best] < 1e-3 and errors[""] > 1e-2:
         yield drift(f"evaluation {best}")
-
-
-def gradient_of_evaluation(session: Session) -> Iterator[Broken]:
-    """In evaluation the statistics are constants, for backward too.
-
-    Where the mode is an argument of forward, and of it alone, backward is meant for training:
-    that is worth a note and no more.
-    """
-    mode = session.trial.layer.mode
-    if is_gradient_right(session) is not False:
-        return
-    mode.training = True
-    is_right_in_training = is_gradient_right(session)
-    mode.training = False
-    if is_right_in_training is False:
-        return  # whatever is wrong, it is not the mode
-    note = "after a forward in evaluation, backward gives no gradient of it"
-    if mode.argument and not mode.attribute and not mode.has_methods:
-        session.notes.append(note)
-    else:
-        found_cause = cause("batchnorm-mode-confused", used="training", mode="evaluation")
-        yield Broken("x", found_cause, note)
-
-
-def is_gradient_right(session: Session) -> bool | None:
-    """Whether dx is right in the present mode; None where there is none."""
-    trial = session.trial
-    try:
-        _, found = trial.alone(session.x, session.dy)
-    except FAULTS:
-        session.notes.append("there is no backward after a forward in evaluation")
-        return None
-    if found[0] is None or found[0].shape != session.x.shape:
-        return None
-    direction = session.rng.standard_normal(session.x.shape)
-    return trial.agrees([session.x, *trial.values], session.dy, 0, found[0], direction)

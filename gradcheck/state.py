@@ -11,15 +11,24 @@ SKIPPED = (type, ModuleType, FunctionType, MethodType, BuiltinFunctionType, str,
 """What holds nothing that a layer changes."""
 
 
+class TooLarge(Exception):  # noqa: N818, a limit, not an error
+    """More objects than the caller wants to be looked at."""
+
+
 class Snapshot:
     """The state of an object: attributes, items, contents of arrays, random generators.
 
     Arrays keep their identity: `restore` writes the old numbers into the same memory, so
     views and references stay what they were. NumPy's and Python's global generators belong to
     it, because a layer may draw from them.
+
+    Raises
+    ------
+    TooLarge : where more than `most` objects are reached, if that is given.
     """
 
-    def __init__(self, root: Any):
+    def __init__(self, root: Any, most: int | None = None):
+        self.most = most
         self.seen: set[int] = set()
         self.holders: list[tuple[Any, Any]] = []
         self.arrays: list[tuple[Any, Any]] = []
@@ -34,6 +43,8 @@ class Snapshot:
         if isinstance(value, SKIPPED) or value is None or id(value) in self.seen:
             return
         self.seen.add(id(value))
+        if self.most is not None and len(self.seen) > self.most:
+            raise TooLarge
         if isinstance(value, np.ndarray):
             if value.flags.writeable and not value.dtype.hasobject:
                 self.arrays.append((value, value.copy()))

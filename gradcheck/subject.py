@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.budget import check_time
+from gradcheck.beginning import Beginning, beginning_of
 
 Array = np.ndarray
 Copy = Callable[[Any], Any]
@@ -84,6 +85,7 @@ class Subject:
     forward_calls, backward_calls : how often each was called.
     spoilt : (call, what) for each argument that a call changed, such as ("backward", "x").
     is_watched : whether that is looked for; it costs as much as a copy.
+    beginning : the state before the first call, where there is one.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class Subject:
         self.forward_calls = self.backward_calls = 0
         self.spoilt: set[tuple[str, str]] = set()
         self.is_watched = True
+        self.beginning: Beginning | None = None
 
     def outputs(self, arrays: Sequence[Any], copy: Copy = copy_of) -> list[Array]:
         """What forward gives for copies of the arrays."""
@@ -118,6 +121,21 @@ class Subject:
         """What backward gives without a forward before it."""
         given, dy = copies(arrays), copies(cotangents)
         return copies(self._backward(dy, given, cotangents, arrays))
+
+    def gradients_at_first(
+        self, cotangents: Sequence[Array], arrays: Sequence[Any]
+    ) -> list[Any] | None:
+        """What backward would give if nothing had been called before; None if that is unknown."""
+        if self.beginning is None:
+            return None
+        now = beginning_of(*self.beginning.functions)
+        if now is None:
+            return None
+        self.beginning.restore()
+        try:
+            return self.gradients(cotangents, arrays)
+        finally:
+            now.restore()
 
     def raw_outputs(self, arrays: Sequence[Any]) -> tuple[list[Array], list[Array]]:
         """The very arrays that forward returned, and copies of them."""

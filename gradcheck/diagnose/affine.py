@@ -19,8 +19,6 @@ from gradcheck.diagnose.experiments import (
     certainty,
     close,
     fresh_cotangents,
-    jacobian,
-    jacobian_at,
     remembered,
 )
 from gradcheck.verdict import Cause
@@ -30,10 +28,8 @@ Array = np.ndarray
 DRAWS = 6
 """Cotangents at most that the weights of backward are found from."""
 
-MOVED = 64
-"""Of inputs up to this size the gradient is measured with another input changed, too."""
-
 UNUSED = "count as zero"
+"""How weights are left out."""
 
 ROWS = 64
 """Of outputs with more rows it is not asked whether φ' was taken at them."""
@@ -57,20 +53,25 @@ class Affine:
     slope: Array | None
 
 
-def affine_of(evidence: Evidence) -> Affine | None:
-    """The first pair of inputs that forward multiplies as matrices."""
-    return remembered(evidence, "affine", lambda: find(evidence))
+def affine_of(evidence: Evidence, i: int) -> Affine | None:
+    """The first pair of inputs that forward multiplies as matrices: one with input i, if any."""
+    pairs = affines_of(evidence)
+    return next((p for p in pairs if i in (p.x, p.w)), pairs[0] if pairs else None)
 
 
-def find(evidence: Evidence) -> Affine | None:
+def affines_of(evidence: Evidence) -> list[Affine]:
+    """All such pairs; remembered."""
+    return remembered(evidence, "affine", lambda: list(find(evidence)))
+
+
+def find(evidence: Evidence) -> Iterator[Affine]:
     if len(evidence.outputs) != 1 or evidence.is_fixed:
-        return None
+        return
     places = [k for k, a in enumerate(evidence.inputs) if is_floating(a) and a.ndim == 2]
     for x, w in permutations(places, 2):
         shape_x, shape_w = evidence.inputs[x].shape, evidence.inputs[w].shape
         if shape_x[1] == shape_w[0] and is_product(evidence, x, w):
-            return Affine(x, w, slope_inside(evidence, x, w))
-    return None
+            yield Affine(x, w, slope_inside(evidence, x, w))
 
 
 def is_product(evidence: Evidence, x: int, w: int) -> bool:
@@ -117,15 +118,14 @@ def slope_inside(evidence: Evidence, x: int, w: int) -> Array | None:
 
 def derivative_missing(evidence: Evidence, i: int) -> Iterator[Cause]:
     """y = φ(x·w + b), and dy takes the place of dz = dy·φ'(z), or φ' is taken elsewhere."""
-    found = affine_of(evidence)
+    found = affine_of(evidence, i)
     if found is None or found.slope is None or np.ptp(found.slope) < 1e-3:
         return
     dy = evidence.cotangents[0]
     for candidate in gradients_of(evidence, found, i, dy):
         match = agreement(evidence, i, candidate)
         name = evidence.names[i]
-        detail = f"d{name} is formed from dy where dz = dy·φ'(z), z = x·w + b, belongs"
-        yield cause("activation-derivative-missing", match, name=name, detail=detail)
+        yield cause("activation-derivative-missing", match, name=name, detail=", z = x·w + b")
     at_output = slope_at_output(evidence, found)
     if at_output is not None:
         for candidate in gradients_of(evidence, found, i, dy * at_output):
@@ -178,7 +178,7 @@ def slope_at_output(evidence: Evidence, found: Affine) -> Array | None:
 
 def wrong_weights(evidence: Evidence, i: int) -> Iterator[Cause]:
     """dx = dz·M with another M than wᵀ."""
-    found = affine_of(evidence)
+    found = affine_of(evidence, i)
     if found is None or i != found.x or analytic_of(evidence, i) is None:
         return
     used = weights_of_backward(evidence, found)
@@ -243,7 +243,7 @@ def what_weights(evidence: Evidence, found: Affine, used: Array, near: float) ->
 
 def updated_weights(evidence: Evidence, i: int) -> Iterator[Cause]:
     """dx = dz·(w − r·dw)ᵀ: the step was taken before dx was formed."""
-    found = affine_of(evidence)
+    found = affine_of(evidence, i)
     analytic = analytic_of(evidence, i)
     if found is None or found.slope is None or i != found.x or analytic is None:
         return
@@ -266,7 +266,7 @@ def updated_weights(evidence: Evidence, i: int) -> Iterator[Cause]:
 
 def wrong_product(evidence: Evidence, i: int) -> Iterator[Cause]:
     """dw from the wrong factors: yᵀ or zᵀ for xᵀ, dy for dyᵀ."""
-    found = affine_of(evidence)
+    found = affine_of(evidence, i)
     if found is None or i != found.w or found.slope is None:
         return
     x, dy, y = evidence.inputs[found.x], evidence.cotangents[0], evidence.outputs[0]
@@ -297,7 +297,7 @@ def wrong_product(evidence: Evidence, i: int) -> Iterator[Cause]:
 
 def hidden_derivative_missing(evidence: Evidence, i: int) -> Iterator[Cause]:
     """y = φ(x·u + b)·v: dh = dy·vᵀ takes the place of dz = dh·φ'(z); or z that of φ(z)."""
-    found = affine_of(evidence)
+    found = affine_of(evidence, i)
     if found is None or found.slope is not None or evidence.outputs[0].ndim != 2:
         return
     x, u, dy = evidence.inputs[found.x], evidence.inputs[found.w], evidence.cotangents[0]
@@ -313,47 +313,6 @@ def hidden_derivative_missing(evidence: Evidence, i: int) -> Iterator[Cause]:
                 for candidate in gradients_of(evidence, found, i, dy @ weights):
                     match = agreement(evidence, i, candidate)
                     yield cause("activation-derivative-missing", match, name=name)
-
-
-def changed_input(evidence: Evidence, i: int) -> Iterator[Cause]:
-    """The gradient of another function: with another input reversed, or transposed."""
-    analytic = analytic_of(evidence, i)
-    if analytic is None or not 1 < analytic.size <= MOVED:
-        return
-    yield from turned_cotangent(evidence, i)
-    for j, other in enumerate(evidence.inputs):
-        if j == i or not is_floating(other) or other.ndim == 0 or other.size < 2:
-            continue
-        for detail, value in changes(other):
-            inputs = [value if k == j else a for k, a in enumerate(evidence.inputs)]
-            found = jacobian_at(evidence, i, inputs)
-            if found is None or not found.is_complete:
-                return
-            candidate = (found.slopes @ flat(evidence.cotangents)).reshape(analytic.shape)
-            match = agreement(evidence, i, candidate)
-            name = evidence.names[j]
-            yield cause("wrong-weights", match, detail=name + detail, x=evidence.names[i], w=name)
-
-
-def turned_cotangent(evidence: Evidence, i: int) -> Iterator[Cause]:
-    """The right formula for dyᵀ."""
-    found, dy = jacobian(evidence, i), evidence.cotangents[0]
-    if found is None or not found.is_complete or len(evidence.outputs) > 1:
-        return
-    if dy.ndim == 2 and dy.shape[0] == dy.shape[1] > 1:
-        candidate = (found.slopes @ dy.T.ravel()).reshape(evidence.inputs[i].shape)
-        match = agreement(evidence, i, candidate)
-        yield cause(
-            "wrong-product", match, given="right for dyᵀ in place of dy", right="that of dy"
-        )
-
-
-def changes(value: Array) -> Iterator[tuple[str, Array]]:
-    for axis in range(value.ndim):
-        if value.shape[axis] > 1:
-            yield f" is reversed along axis {axis}", np.flip(value, axis)
-    if value.ndim == 2 and value.shape[0] == value.shape[1] > 1:
-        yield " is transposed", value.T
 
 
 def self_product(evidence: Evidence, i: int) -> Iterator[Cause]:
@@ -381,6 +340,5 @@ RECOGNISERS = (
     updated_weights,
     wrong_product,
     hidden_derivative_missing,
-    changed_input,
     self_product,
 )

@@ -160,7 +160,9 @@ def wrong_slots(evidence: Evidence, i: int) -> Iterator[Cause]:
     used = taken[entries != 0]
     if len(np.unique(used)) < len(used):
         return
-    if close(dy[order][taken], entries, 1e-6):
+    meant_at = np.where(found.reached.any(axis=1), found.reached.argmax(axis=1), -1)
+    is_moved = (order[taken] != meant_at) & (meant_at >= 0) & (entries != 0)
+    if is_moved.any() and close(dy[order][taken], entries, 1e-6):
         first, meant = int(order[taken[0]]), int(found.reached[0].argmax())
         detail = f"entries of dy from other places: its first is entry {first} of dy, not {meant}"
         yield cause("permuted", detail=detail)

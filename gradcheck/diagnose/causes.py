@@ -3,7 +3,7 @@
 `sentence` may name fields in braces, which the recogniser fills in. `weight` ranks causes
 that explain the numbers equally well: a mechanism that names a line of code goes before a
 pattern that only describes the numbers. `wider` is the cause that this one is a case of: it is
-told as well, right behind.
+told as well.
 """
 
 from collections.abc import Iterable
@@ -55,7 +55,8 @@ CAUSES: dict[str, Row] = {
     "jacobian-not-transposed": Row(
         "forward's own map was applied to dy, J·dy; backward is its transpose, Jᵀ·dy (a sum "
         "from the start goes back as a sum from the end, a shift as the opposite shift)",
-        0.78,
+        0.86,
+        wider="transposed",
     ),
     "jacobian-diagonal-only": Row(
         "d{name} = {what} counts each output's own entry only, but an output depends on "
@@ -74,14 +75,17 @@ CAUSES: dict[str, Row] = {
     # ------------------------------------------------------------------ activations
     "activation-derivative-missing": Row(
         "the derivative of the activation is missing: d{name} is formed from dy, where "
-        "dz = dy·φ'(z) belongs",
+        "dz = dy·φ'(z) belongs{detail}",
         0.85,
     ),
     "activation-derivative-at-output": Row(
-        "φ' is taken at the output y instead of the input: dz = dy·φ'(z), not dy·φ'(y)", 0.86
+        "φ' is taken at the output y instead of the input: dz = dy·φ'(z), not dy·φ'(y){detail}",
+        0.86,
     ),
     "output-formula-at-input": Row(
-        "{found} is the derivative written for the output, but x was put in: it is {right}", 0.87
+        "{found} is the derivative written for the output, but x was put in: it is {right}",
+        0.855,
+        wider="activation-derivative-at-output",
     ),
     "wrong-function-derivative": Row("this is {given}, the gradient is {right}", 0.7),
     "power-rule": Row(
@@ -148,7 +152,7 @@ CAUSES: dict[str, Row] = {
         "the gradient is added to what an earlier call left: the second call gives {detail}", 0.9
     ),
     "overwrites-instead-of-accumulating": Row(
-        "a second backward overwrites the gradient where it must add to it", 0.9
+        "what comes second overwrites the gradient where it must be added to it{detail}", 0.9
     ),
     "stale-cache": Row(
         "backward uses values that were kept for another forward or another step: {detail}", 0.9
@@ -209,7 +213,9 @@ CAUSES: dict[str, Row] = {
         "backward takes its means over {detail}: the same axes in both", 0.88
     ),
     "batchnorm-mode-confused": Row(
-        "the formula of {used} is used in {mode}: with running statistics they are constants", 0.9
+        "the formula of {used} is used in {mode}: in training the batch's own statistics count, in "
+        "evaluation the running ones, which are constants, and nothing is dropped",
+        0.9,
     ),
     "running-statistics-drift": Row("the running statistics are not as they should be: {detail}"),
     "unbiased-running-variance": Row(
@@ -219,7 +225,9 @@ CAUSES: dict[str, Row] = {
     ),
     # ------------------------------------------------------------------ losses
     "one-hot-not-subtracted": Row(
-        "the targets are not subtracted: dz = softmax(z) − y, not softmax(z)", 0.9
+        "the targets are not subtracted ({formula}): dz = softmax(z) − y for a cross-entropy, "
+        "z − y for a squared error",
+        0.9,
     ),
     "probability-clipped": Row("probabilities are clipped ({detail}): dz = softmax(z) − y", 0.8),
     "targets-not-normalised": Row(
@@ -254,7 +262,9 @@ CAUSES: dict[str, Row] = {
     ),
     "loss-half-missing": Row("one part of the loss has no gradient: {formula}", 0.88),
     "max-shift-missing": Row(
-        "exp overflows at large logits: subtract the row's maximum first", 0.85
+        "exp overflows at large arguments: for a softmax, subtract the row's maximum first; for a "
+        "sigmoid, take exp(−|x|)",
+        0.85,
     ),
     "softmax-wrong-axis": Row(
         "the softmax runs over the batch instead of over the classes: axis 1", 0.88
@@ -283,7 +293,9 @@ CAUSES: dict[str, Row] = {
     "norm-momentum": Row("{detail}", 0.4, is_convention=True),
     "decay-convention": Row("{detail}", 0.4, is_convention=True),
     "activation-derivative-at-input": Row(
-        "the formula φ' = {formula} is for the output y, and is given the input z", 0.84
+        "the formula φ' = {formula} is for the output y, and is given the input z",
+        0.84,
+        wider="activation-derivative-at-output",
     ),
     "wrong-activation-derivative": Row(
         "this is the derivative of {other}, and the activation is {name}", 0.84
@@ -336,17 +348,13 @@ def cause(slug: str, match: float = 1.0, **fields: object) -> Cause:
     return Cause(slug, float(match) * row.weight, sentence)
 
 
-BEHIND = 0.99
-"""The share of a cause's score that the wider one gets."""
-
-
 def widened(found: Iterable[Cause]) -> tuple[Cause, ...]:
-    """The causes, and the wider ones of which they are cases."""
+    """The causes, and the wider ones of which they are cases: as sure, by their own weight."""
     best = {one.slug: one for one in found}
     for one in list(best.values()):
-        wider = CAUSES[one.slug].wider
-        score = BEHIND * one.score
-        if wider and (wider not in best or best[wider].score < score):
-            sentence = one.sentence if wider not in best else best[wider].sentence
-            best[wider] = Cause(wider, score, sentence)
+        row = CAUSES[one.slug]
+        if row.wider:
+            score = one.score / row.weight * CAUSES[row.wider].weight
+            if row.wider not in best or best[row.wider].score < score:
+                best[row.wider] = Cause(row.wider, score, one.sentence)
     return tuple(best.values())

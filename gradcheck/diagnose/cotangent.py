@@ -39,6 +39,9 @@ LEAVES = 0.05
 HALVINGS = 11
 """Of the factor from which on clipping shows: its limit is then known to a few per cent."""
 
+WITHIN = 0.95
+"""The match where entries with one sign get another factor than the others, somewhere inside."""
+
 UNKNOWN = 0.4
 """The match of a backward whose nonlinearity has no name."""
 
@@ -135,8 +138,20 @@ def masked(at: At, at_absolute: At) -> Cause | None:
         return cause("cotangent-masked", 0.97)
     if equal(plus, minus):
         return cause("cotangent-nonlinear", detail="its sign is lost, as in |dy|")
-    detail = "entries with one sign get another factor than the others"
-    return cause("cotangent-nonlinear", detail=detail)
+    if is_leaky(plus, minus):
+        detail = "entries with one sign get another factor than the others"
+        return cause("cotangent-nonlinear", detail=detail)
+    return cause("cotangent-masked", WITHIN)
+
+
+def is_leaky(plus: Array, minus: Array) -> bool:
+    """Whether each entry is larger by the same factor for one sign of dy, and none is dropped."""
+    plus, minus = abs(plus), abs(minus)
+    known = (plus > 0) & (minus > 0)
+    if not known.any() or ((plus > 0) != (minus > 0)).any():
+        return False
+    ratios = np.maximum(plus, minus)[known] / np.minimum(plus, minus)[known]
+    return equal(ratios, np.full_like(ratios, ratios[0]))
 
 
 def one_sign(gradient: Array) -> bool:

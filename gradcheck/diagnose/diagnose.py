@@ -8,8 +8,11 @@ from gradcheck.diagnose import (
     affine,
     arrangement,
     batchnorm,
+    chain,
+    changed,
     held,
     inner,
+    inside,
     loss,
     pointwise,
     precision,
@@ -27,7 +30,9 @@ FAMILIES: tuple[ModuleType, ...] = (
     scaling,
     arrangement,
     pointwise,
+    chain,
     affine,
+    changed,
     sums,
     region,
     precision,
@@ -35,6 +40,7 @@ FAMILIES: tuple[ModuleType, ...] = (
     loss,
     held,
     inner,
+    inside,
 )
 
 SHOWN = 5

@@ -38,6 +38,9 @@ SECONDS = 0.5
 ALLOWANCE = 0.03
 """Seconds for one Jacobian; of a forward that costs more, fewer entries are moved."""
 
+DISTRIBUTED = 1e-5
+"""How near to one the sum of a row of probabilities is, in either precision."""
+
 POINTS = 3
 """Fresh points at which what was seen at the first one is looked at again."""
 
@@ -182,14 +185,32 @@ def fresh_point(evidence: Evidence, i: int) -> Elsewhere | None:
     return Elsewhere(inputs, cotangents, outputs, found.entries, analytic, numeric, found)
 
 
+def rounding_at(point: Elsewhere, i: int) -> float:
+    """Relative to the largest entry, what rounding in the outputs may do to the differences."""
+    x, largest = point.inputs[i], float(abs(point.numeric).max(initial=0))
+    step = STEPS.get(x.dtype, STEPS[np.dtype(np.float64)]) * float(abs(x).max(initial=0))
+    size = float(abs(flat(point.outputs) * flat(point.cotangents)).sum())
+    return float(np.finfo(x.dtype).eps) * size / (step * largest) if step * largest else 0.0
+
+
 def fresh_inputs(evidence: Evidence) -> list[Any]:
     """The same signs and about the same range, so that they stay in the domain."""
     rng = evidence.rng
     return [
-        np.asarray(rng.permutation(a.ravel()).reshape(a.shape) * rng.uniform(0.8, 1.25), a.dtype)
-        if is_floating(a) else a
+        a if not is_floating(a)
+        else rng.permutation(a) if are_distributions(a)
+        else np.asarray(
+            rng.permutation(a.ravel()).reshape(a.shape) * rng.uniform(0.8, 1.25), a.dtype
+        )
         for a in evidence.inputs
     ]  # fmt: skip
+
+
+def are_distributions(value: Array) -> bool:
+    """Whether each row is one of probabilities: such rows stay whole."""
+    if value.ndim < 2 or not value.size or value.shape[-1] < 2 or value.min() < 0:
+        return False
+    return bool(abs(value.sum(axis=-1) - 1).max() <= DISTRIBUTED)
 
 
 def fresh_cotangents(evidence: Evidence) -> list[Array]:

@@ -8,9 +8,9 @@ from gradcheck.arrays import is_floating
 from gradcheck.diagnose.affine import Affine, affine_of, gradients_of
 from gradcheck.diagnose.atoms import fits
 from gradcheck.diagnose.causes import cause
+from gradcheck.diagnose.chain import shortest
 from gradcheck.diagnose.evidence import Evidence
 from gradcheck.diagnose.experiments import agreement, certainty
-from gradcheck.diagnose.pointwise import shortest
 from gradcheck.verdict import Cause
 
 Array = np.ndarray
@@ -21,7 +21,7 @@ ROWS = 32
 
 def wrong_slope(evidence: Evidence, i: int) -> Iterator[Cause]:
     """backward multiplies dy by s(y) or s(z) where φ'(z) belongs: what is s?"""
-    found = affine_of(evidence)
+    found = affine_of(evidence, i)
     if found is None or found.slope is None or np.ptp(found.slope) < 1e-3:
         return
     dz, dy = delta_of_backward(evidence, found, i), np.asarray(evidence.cotangents[0], np.float64)
@@ -39,7 +39,7 @@ def wrong_slope(evidence: Evidence, i: int) -> Iterator[Cause]:
     with np.errstate(all="ignore"):
         taken = shortest(fits((dz / dy).ravel(), weight, near, variables))
         right = shortest(fits(found.slope.ravel(), weight, near, variables))
-    if taken:
+    if taken and not (right and taken[0].is_multiple_of(right[0])):
         meant = right[0].formula if right else "φ'(z)"
         yield cause("activation-derivative-formula", match, taken=taken[0].formula, formula=meant)
 

@@ -6,9 +6,11 @@ import numpy as np
 
 from gradcheck.diagnose.causes import cause
 from gradcheck.diagnose.evidence import Evidence
-from gradcheck.diagnose.loss_identify import Known, found_in
-from gradcheck.diagnose.losses import Wrong, softmax
+from gradcheck.diagnose.experiments import analytic_of
+from gradcheck.diagnose.loss_identify import Known, found_in, target_choices
+from gradcheck.diagnose.losses import LOSSES, Loss, Wrong, softmax
 from gradcheck.diagnose.replay import explained, match, scenes, wide
+from gradcheck.diagnose.source import Source
 from gradcheck.verdict import Cause
 
 Array = np.ndarray
@@ -21,6 +23,17 @@ PARTLY = 0.5
 
 BOTH_EXACT = 1e-4
 """Relative: how near what is off must be to a decay."""
+
+FEWEST = 4
+"""Entries at least, of which some are flat and some are not."""
+
+FLAT = 1e-12
+"""Relative to the largest entry: a slope below this is none."""
+
+SEEN = 1e-9
+"""Relative to the largest entry: a gradient below this would not be missed where p is clipped."""
+
+HALF = 0.5
 
 UNEXPLAINED = 0.3
 """The score of saying no more than which loss forward is."""
@@ -148,6 +161,54 @@ def limited(evidence: Evidence, known: Known, i: int, limit: float) -> Iterator[
         yield cause("probability-clipped", score, detail=f"{limit:.3g} is added")
 
 
+def flat_where_clipped(evidence: Evidence, i: int) -> Iterator[Cause]:
+    """p is clipped in forward only: the loss is flat there, and backward is that of p itself."""
+    x, known = evidence.inputs[i], evidence.measured(i)
+    if analytic_of(evidence, i) is None or x.ndim == 0 or known.sum() < FEWEST:
+        return
+    analytic, numeric = wide(evidence.analytic[i]), np.where(known, evidence.numeric[i], 0.0)
+    bars = np.nan_to_num(evidence.error_bars[i])
+    is_flat = known & (abs(numeric) <= bars + FLAT * evidence.scale(i))
+    for targets in target_choices(evidence.inputs, Source(i), wide(x)):
+        z, t = wide(x), targets(evidence.inputs)
+        for loss in (one for one in LOSSES if one.takes == "any" or (z.min() > 0 and z.max() < 1)):
+            p = of_target(loss, z, t)
+            if p is None:
+                continue
+            with np.errstate(all="ignore"):
+                gradient = loss.gradient(z, t)
+            is_whole = not loss.name.startswith("binary")  # a row is flat as a whole, or not
+            flat = np.broadcast_to(is_flat.all(-1, keepdims=True), z.shape) if is_whole else is_flat
+            steep = known & ~flat
+            if not is_multiple(analytic, gradient, steep & np.isfinite(gradient)):
+                continue
+            wrong, right = p[flat & (abs(analytic) > SEEN * evidence.scale(i))], p[steep]
+            if len(wrong) and len(right) and wrong.max() < right.min():
+                detail = f"in forward, between {wrong.max():.2g} and {right.min():.2g}"
+                yield cause("probability-clipped", detail=detail)
+                return
+
+
+def of_target(loss: Loss, z: Array, t: Array) -> Array | None:
+    """The probability of what is the case, for each entry; None for a loss without any."""
+    if loss.name.startswith("binary"):
+        p = z if loss.takes == "probabilities" else 0.5 * (1 + np.tanh(z / 2))
+        return np.asarray(np.where(t > HALF, p, 1 - p))
+    if loss.takes == "probabilities":
+        return z
+    if loss.wrong[0].slug != "one-hot-not-subtracted" or not z.shape[-1] > 1:
+        return None
+    return np.asarray(np.broadcast_to((softmax(z) * t).sum(axis=-1, keepdims=True), z.shape))
+
+
+def is_multiple(analytic: Array, gradient: Array, where: Array) -> bool:
+    """Whether one is the other times a constant there."""
+    a, g = analytic[where], gradient[where]
+    norm = float(g @ g)
+    factor = float(a @ g) / norm if norm else 0.0
+    return bool(factor) and bool(abs(a - factor * g).max() <= BOTH_EXACT * abs(a).max())
+
+
 # ---------------------------------------------------------------------- further
 
 
@@ -251,4 +312,10 @@ def saturating(e: Array, n: Array) -> tuple[float, float] | None:
     return slope, float(top / abs(slope))
 
 
-RECOGNISERS: tuple[Callable[..., Iterator[Cause]], ...] = (losses, decay, other_decay, huber)
+RECOGNISERS: tuple[Callable[..., Iterator[Cause]], ...] = (
+    losses,
+    flat_where_clipped,
+    decay,
+    other_decay,
+    huber,
+)

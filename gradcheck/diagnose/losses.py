@@ -49,6 +49,12 @@ def sigmoid(z: Array) -> Array:
     return np.asarray(0.5 * (1 + np.tanh(z / 2)))
 
 
+def self_entropy(t: Array) -> Array:
+    """Σ y·log y, with nothing where y is zero."""
+    logs = np.log(t, out=np.zeros(t.shape), where=t > 0)
+    return np.asarray((t * logs).sum(axis=-1))
+
+
 def total(t: Array) -> Array:
     return np.asarray(t.sum(axis=-1, keepdims=True))
 
@@ -61,6 +67,7 @@ def wrong_logits(other: Of, is_linear: bool) -> tuple[Wrong, ...]:
     """The mistakes of a softmax cross-entropy; `other` is the gradient of its sister."""
     found = [
         Wrong("one-hot-not-subtracted", lambda z, t: softmax(z)),
+        *(of_the_class_beside(k) for k in (1, -1)),
         Wrong("targets-not-normalised", other),
         Wrong("softmax-wrong-axis", lambda z, t: softmax(z, 0) - t),
         Wrong("gradient-at-probabilities", lambda z, t: -t / softmax(z), {"formula": OVER}),
@@ -98,6 +105,12 @@ def wrong_logits(other: Of, is_linear: bool) -> tuple[Wrong, ...]:
     return tuple(found)
 
 
+def of_the_class_beside(k: int) -> Wrong:
+    """Labels that are off by one."""
+    told = {"formula": "that of the class beside is subtracted"}
+    return Wrong("one-hot-not-subtracted", lambda z, t: softmax(z) - np.roll(t, k, -1), told)
+
+
 def twice(z: Array, t: Array) -> Array:
     """The softmax's Jacobian applied to p − y, which has been through it."""
     p, d = softmax(z), softmax(z) - t
@@ -125,8 +138,8 @@ AT_PROBABILITIES = "dp = (p − y)/(p·(1 − p))"
 
 SQUARED_WRONG = (
     another("the sign of z − y, of |z − y|; dz = 2·(z − y)", lambda z, t: np.sign(z - t)),
-    another("z, without the targets; dz = 2·(z − y)", lambda z, t: 2 * z),
-    another("z, without the targets; dz = 2·(z − y)", lambda z, t: z),
+    Wrong("one-hot-not-subtracted", lambda z, t: 2 * z, {"formula": "dz = 2·(z − y)"}),
+    Wrong("one-hot-not-subtracted", lambda z, t: z, {"formula": "dz = 2·(z − y)"}),
     another("(z − y)², the value itself; dz = 2·(z − y)", lambda z, t: (z - t) ** 2),
     another("z + y; dz = 2·(z − y)", lambda z, t: 2 * (z + t)),
 )
@@ -141,6 +154,12 @@ LOSSES = (
     Loss(
         "−Σ y·log softmax(z)",
         lambda z, t: logsumexp(z) * t.sum(axis=-1) - (t * z).sum(axis=-1),
+        full_entropy,
+        wrong_logits(plain_entropy, False),
+    ),
+    Loss(
+        "Σ y·log(y/softmax(z))",
+        lambda z, t: self_entropy(t) + logsumexp(z) * t.sum(axis=-1) - (t * z).sum(axis=-1),
         full_entropy,
         wrong_logits(plain_entropy, False),
     ),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradcheck.arrays import flat, is_floating
-from gradcheck.diagnose.atoms import Fit, fits, power_of
+from gradcheck.diagnose.atoms import fits
 from gradcheck.diagnose.causes import cause
 from gradcheck.diagnose.evidence import Evidence
 from gradcheck.diagnose.experiments import (
@@ -18,11 +18,11 @@ from gradcheck.diagnose.experiments import (
     analytic_of,
     certainty,
     close,
-    fresh_cotangents,
     fresh_points,
     jacobian,
     remembered,
 )
+from gradcheck.diagnose.slope import slips
 from gradcheck.verdict import Cause
 
 Array = np.ndarray
@@ -32,11 +32,8 @@ BESIDE = "as in x + f(x)"
 """How an input reaches the output twice."""
 
 
-UNNAMED = 0.6
-"""The match of a derivative that has no name: that it is one is known, and not which."""
-
-FEWEST = 5
-"""So many entries at least, for a derivative without a name."""
+SCALED = 0.97
+"""The match where dy is multiplied by a constant in the place of the derivative."""
 
 
 @dataclass(frozen=True)
@@ -157,10 +154,17 @@ def derivative_missing(evidence: Evidence, i: int) -> Iterator[Cause]:
         return
     if found.is_same(found.dy, certainty(evidence, i)):
         factor = other_factor(found, found.slope, certainty(evidence, i))
-        if factor:
-            yield cause("chain-rule-factor-missing", factor=factor, what="is missing")
-        else:
-            yield cause("activation-derivative-missing", name=evidence.names[i])
+        detail = f": the factor {factor}" if factor else ""
+        yield cause("activation-derivative-missing", name=evidence.names[i], detail=detail)
+    elif is_constant(found, certainty(evidence, i)):
+        yield cause("activation-derivative-missing", SCALED, name=evidence.names[i])
+
+
+def is_constant(found: Samples, tolerance: float) -> bool:
+    """a = c·dy for one c, at every point."""
+    norm = float(found.dy @ found.dy)
+    factor = float(found.analytic @ found.dy) / norm if norm else 0.0
+    return bool(factor) and found.is_same(factor * found.dy, tolerance)
 
 
 def is_in_place(found: Jacobian | None) -> bool:
@@ -194,6 +198,14 @@ def derivative_at_output(evidence: Evidence, i: int) -> Iterator[Cause]:
     if slopes is not None and varies(slopes[0], certainty(evidence, i)):
         match = agreement(evidence, i, evidence.cotangents[0] * slopes[0])
         yield cause("activation-derivative-at-output", match, name=evidence.names[i])
+
+
+def slope_slips(evidence: Evidence, i: int) -> Iterator[Cause]:
+    """a·φ'(x) = n·(what was put in its place), whatever else the gradient is made of."""
+    found = samples(evidence, i)
+    if found is not None and not is_multiple(found, certainty(evidence, i)):
+        near, name = certainty(evidence, i), evidence.names[i]
+        yield from slips(name, found.analytic, found.numeric, found.x, near)
 
 
 def output_formula_at_input(evidence: Evidence, i: int) -> Iterator[Cause]:
@@ -257,126 +269,11 @@ def path_missing(evidence: Evidence, i: int) -> Iterator[Cause]:
         yield cause("path-missing", match, name=evidence.names[i], how=BESIDE)
 
 
-def summand_missing(evidence: Evidence, i: int) -> Iterator[Cause]:
-    """y = u(x) + v(x), where both what is there and what is missing have names."""
-    found = samples(evidence, i)
-    if found is None or is_multiple(found, certainty(evidence, i)):
-        return
-    near, variables = certainty(evidence, i), named(evidence, i, found, has_output=False)
-    with np.errstate(all="ignore"):
-        there = smooth(fits(found.analytic / found.dy, found.dy, near, variables))
-        lost = smooth(fits(found.slope - found.analytic / found.dy, found.dy, near, variables))
-        if any(there) and any(lost):
-            yield cause("path-missing", 0.87, name=evidence.names[i], how="as in f(x) + g(x)")
-
-
-def wrong_power(evidence: Evidence, i: int) -> Iterator[Cause]:
-    """a/n = c·xᵏ, where n/dy is a power of x as well."""
-    found = samples(evidence, i)
-    if found is None:
-        return
-    near = 10 * certainty(evidence, i)
-    with np.errstate(all="ignore"):
-        off = power_of(found.x, found.analytic / found.numeric, near)
-        right = power_of(found.x, found.slope, near)
-    constant = not varies(found.slope, certainty(evidence, i))
-    if off is not None and (right is not None or constant):
-        k = right[1] if right else 0.0
-        yield cause("power-rule", given=f"{k + off[1]:g}", right=f"{k:g}", n=f"{k + 1:g}")
-
-
-def chain_factor(evidence: Evidence, i: int) -> Iterator[Cause]:
-    """a/n is a function of x, y or another input, or one over it."""
-    found = samples(evidence, i)
-    if found is None or is_multiple(found, certainty(evidence, i)):
-        return
-    near = certainty(evidence, i)
-    variables = named(evidence, i, found)
-    with np.errstate(all="ignore"):
-        missing, extra = found.numeric / found.analytic, found.analytic / found.numeric
-        for fit in shortest(smooth(fits(missing, found.analytic, near, variables))):
-            yield cause("chain-rule-factor-missing", factor=fit.formula, what="is missing")
-        for fit in shortest(smooth(fits(extra, found.numeric, near, variables))):
-            yield cause("chain-rule-factor-missing", 0.97, factor=fit.formula, what="is too much")
-        if found.is_same(found.dy * found.slope**2, near):
-            yield cause("chain-rule-factor-missing", factor="φ'(x)", what="is there twice")
-        if found.is_same(found.dy / found.slope, near):
-            yield cause("wrong-function-derivative", given="dy/φ'(x)", right="dy·φ'(x)")
-
-
-def smooth(found: Iterator[Fit]) -> Iterator[Fit]:
-    """Those that are not constant in pieces, which are regions rather than factors."""
-    return (fit for fit in found if len(np.unique(fit.atom)) > 3)
-
-
-def named(evidence: Evidence, i: int, found: Samples, has_output: bool = True) -> dict[str, Array]:
-    """What a factor may be a function of, by the names that the caller gave."""
-    output = {} if not has_output else {"output" if "y" in evidence.names else "y": found.y}
-    return {evidence.names[i]: found.x, **output, **found.others}
-
-
-def shortest(found: Iterator[Fit]) -> list[Fit]:
-    """One fit, the simplest."""
-    return sorted(found, key=lambda fit: len(fit.formula))[:1]
-
-
-def wrong_function(evidence: Evidence, i: int) -> Iterator[Cause]:
-    """a = dy·g with a g that has a name."""
-    found = samples(evidence, i)
-    if found is None or is_multiple(found, certainty(evidence, i)):
-        return
-    near = certainty(evidence, i)
-    variables = named(evidence, i, found)
-    with np.errstate(all="ignore"):
-        given = shortest(fits(found.analytic / found.dy, found.dy, near, variables))
-        right = shortest(fits(found.slope, found.dy, near, variables))
-    if not given and (shown := unnamed(evidence, i, found, near)):
-        name = evidence.names[i]
-        yield cause(
-            "wrong-function-derivative",
-            UNNAMED,
-            given=f"dy·g({name}) with {shown[0]}",
-            right=f"dy·φ'({name}) with {shown[1]}",
-        )
-    if given:
-        meant = right[0].formula if right else "φ'(x)"
-        yield cause(
-            "wrong-function-derivative", given=f"dy·{given[0].formula}", right=f"dy·{meant}"
-        )
-
-
-def unnamed(evidence: Evidence, i: int, found: Samples, near: float) -> tuple[str, str] | None:
-    """g and φ' at one x, if the gradient is dy·g whatever dy is, and g is wrong at most places."""
-    with np.errstate(all="ignore"):
-        given = (found.analytic / found.dy)[: found.first]
-    slope, x = found.slope[: found.first], found.x[: found.first]
-    off = abs(given - slope) > 100 * near * abs(slope).max(initial=0)
-    if len(given) < FEWEST or not np.isfinite(given).all() or off.mean() < 0.5:
-        return None
-    if not evidence.is_fixed and not is_proportional(evidence, i, near):
-        return None
-    k = int(abs(given - slope).argmax())
-    return f"g({x[k]:.3g}) = {given[k]:.4g}", f"φ'({x[k]:.3g}) = {slope[k]:.4g}"
-
-
-def is_proportional(evidence: Evidence, i: int, near: float) -> bool:
-    """Whether each entry of the gradient is its own entry of dy times what dy does not change."""
-    analytic, dy = analytic_of(evidence, i), evidence.cotangents[0]
-    other = fresh_cotangents(evidence)
-    answer = evidence.gradients_at(other)
-    if analytic is None or answer is None or answer[i] is None or dy.shape != analytic.shape:
-        return False
-    return answer[i].shape == dy.shape and close(answer[i] * dy, analytic * other[0], near)
-
-
 RECOGNISERS = (
     derivative_missing,
     derivative_at_output,
+    slope_slips,
     output_formula_at_input,
     product_term_missing,
     path_missing,
-    summand_missing,
-    wrong_power,
-    chain_factor,
-    wrong_function,
 )

@@ -94,6 +94,9 @@ def stops_in_part(evidence: Evidence, i: int, analytic: Array) -> Iterator[Cause
         if is_whole and 0 < len(lines) < size and analytic.ndim > 1:
             shown = ", ".join(str(k) for k in lines[:6])
             where = f"index {shown} of axis {axis} of {evidence.names[i]}"
+            if axis == 0 and all(y.ndim == 0 for y in evidence.outputs):
+                detail = f"sample {shown} of {size} is left out"
+                yield cause("samples-missing", detail=detail)
             is_end = lines[-1] == size - 1 and len(lines) == size - lines[0]
             yield cause("gradient-stops", END if is_end else 0.97, where=where)
             return
@@ -111,8 +114,18 @@ def not_finite(evidence: Evidence, i: int) -> Iterator[Cause]:
     where = "everywhere" if bad.all() else f"at {bad.sum()} of {bad.size} entries"
     if not bad.all() and (x == 0).all():
         where = f"where {evidence.names[i]} = 0"
+    if overflows(evidence, i, bad):
+        yield cause("max-shift-missing")
     value = "NaN" if np.isnan(analytic[bad]).all() else "not finite"
     yield cause("not-finite", 1.0 if known.any() else 0.8, where=where, value=value)
+
+
+def overflows(evidence: Evidence, i: int, bad: Array) -> bool:
+    """Whether only rows are bad that hold an argument whose exp, or its square, overflows."""
+    x = np.asarray(evidence.inputs[i])
+    limit = np.log(np.finfo(evidence.analytic[i].dtype).max) / 2
+    own, of_row = abs(x) > limit, (abs(x) > limit).any(axis=-1, keepdims=True) if x.ndim else False
+    return bool((own | of_row)[bad].all())
 
 
 def dead_units(evidence: Evidence, i: int) -> Iterator[Cause]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from gradcheck.arrays import is_floating
 from gradcheck.diagnose.evidence import Evidence
+from gradcheck.diagnose.experiments import are_distributions
 
 Array = np.ndarray
 
@@ -81,7 +82,9 @@ def moved(value: Any, rng: np.random.Generator) -> Any:
         return np.asarray(value + rng.uniform(0.5, 1.0, value.shape), value.dtype)
     order = rng.permutation(value.shape[0])
     if value.min() >= 0 and value.max() <= 1:  # probabilities stay between 0 and 1
-        return np.asarray(value[order] ** 1.2, value.dtype)
+        powers = np.asarray(value[order] ** 1.2, value.dtype)
+        whole = powers.sum(axis=-1, keepdims=True) if are_distributions(value) else 1
+        return np.asarray(powers / whole, value.dtype)
     noise = 0.2 * value.std() * rng.standard_normal(value.shape)
     return np.asarray(1.25 * (value[order] - value.mean()) + value.mean() + noise, value.dtype)
 

@@ -12,6 +12,7 @@ from gradcheck.diagnose.experiments import (
     batch_sizes,
     certainty,
     fresh_points,
+    rounding_at,
 )
 from gradcheck.verdict import Cause
 
@@ -37,10 +38,11 @@ def constant_factor(evidence: Evidence, i: int) -> Iterator[Cause]:
     near = max(EQUAL, certainty(evidence, i))
     if abs(factor + 1) < near:
         yield cause("sign-flipped", match, formula="d" + evidence.names[i])
-    for n in batch_sizes(evidence):
+    usual = list(batch_sizes(evidence))
+    for n in dict.fromkeys([*usual, *further_sizes(evidence)]):
         for slug, sign in (("scaled-by-batch", 1), ("divided-by-batch-twice", -1)):
             if abs(factor / float(n) ** sign - 1) < near and depends_on_size(
-                evidence, i, factor, n
+                evidence, i, factor, n, n in usual
             ):
                 yield cause(slug, match, factor=f"{factor:.6g}", n=n)
     yield cause("scaled-by-constant", match, factor=factor, detail=counted(evidence, factor, near))
@@ -68,37 +70,48 @@ def holds_elsewhere(evidence: Evidence, i: int, factor: float) -> bool:
     """Whether the factor is the same at other points, or at the same one if there are none."""
     for point in fresh_points(evidence, i):
         other = factor_of(point.analytic, point.numeric)
-        if other and abs(other - factor) > 10 * certainty(evidence, i) * abs(factor):
+        near = 10 * certainty(evidence, i) + rounding_at(point, i)
+        if other and abs(other - factor) > near * abs(factor):
             return False
     return True
 
 
-def depends_on_size(evidence: Evidence, i: int, factor: float, n: int) -> bool:
-    """Whether the factor is another one for a sample less; True where that cannot be tried.
+def further_sizes(evidence: Evidence) -> Iterator[int]:
+    """Lengths of inputs, where the parameters come first and the batch after them."""
+    for array in evidence.inputs:
+        if isinstance(array, np.ndarray) and array.ndim and len(array) > 1:
+            yield len(array)
+
+
+def depends_on_size(
+    evidence: Evidence, i: int, factor: float, n: int, otherwise: bool = True
+) -> bool:
+    """Whether the factor is another one for a sample less; `otherwise` if that cannot be tried.
 
     Without this, a batch of two could not be told from a factor of 2.
     """
     fewer = [
-        a[: n - 1] if is_floating(a) and a.ndim and len(a) == n else a for a in evidence.inputs
+        a[: n - 1] if isinstance(a, np.ndarray) and a.ndim and len(a) == n else a
+        for a in evidence.inputs
     ]
     outputs = evidence.outputs_at(fewer)
     if outputs is None or not all(np.isfinite(y).all() for y in outputs):
-        return True
+        return otherwise
     cotangents = [np.asarray(evidence.rng.standard_normal(y.shape)) for y in outputs]
     if evidence.is_fixed:
         cotangents = evidence.cotangents
     gradients = evidence.gradients_at(cotangents, fewer)
     if gradients is None or gradients[i] is None or gradients[i].shape != fewer[i].shape:
-        return True
+        return otherwise
     direction = np.asarray(gradients[i], np.float64)
     if not np.isfinite(direction).all() or not direction.any():
-        return True
+        return otherwise
     slopes = evidence.slope(i, direction / abs(direction).max(), fewer)
     if slopes is None:
-        return True
+        return otherwise
     right = sum(float((c * s).sum()) for c, s in zip(cotangents, slopes, strict=True))
     found = float((direction * direction).sum() / abs(direction).max())
-    return not right or abs(found / right / factor - 1) > 1e-3
+    return otherwise if not right else abs(found / right / factor - 1) > 1e-3
 
 
 def counted(evidence: Evidence, factor: float, near: float) -> str:

@@ -23,6 +23,9 @@ Array = np.ndarray
 LONGEST = 512
 """Of longer axes the terms are not told apart."""
 
+DENSE = 0.9
+"""The match of one term overwriting another where every term reaches every entry."""
+
 DRAWS = 40
 """Cotangents that are drawn at most, to have as many equations as terms."""
 
@@ -139,6 +142,7 @@ def terms_missing(evidence: Evidence, i: int) -> Iterator[Cause]:
                 weights = term_weights(evidence, i, found, term_index(output, axis), place, n)
                 if weights is not None:
                     yield from told(weights, axis, len(output.shape))
+                    yield from overwritten(found, weights, term_index(output, axis))
 
 
 def output_missing(evidence: Evidence, i: int, found: Jacobian) -> Iterator[Cause]:
@@ -224,6 +228,19 @@ def told(weights: Array, axis: int, ndim: int) -> Iterator[Cause]:
     if not np.isclose(weights[kept[0]], 1):
         detail += f", times {weights[kept[0]]:g}"
     yield cause("samples-missing" if axis == 0 else "terms-missing", detail=detail)
+
+
+def overwritten(found: Jacobian, weights: Array, which: Array) -> Iterator[Cause]:
+    """Of the terms that reach an entry, each time the last alone is there: = where += belongs."""
+    terms = np.array([found.reached[:, which == k].any(axis=1) for k in range(len(weights))])
+    counts, kept = terms.sum(axis=0), terms & (weights == 1)[:, None]
+    last = len(weights) - 1 - terms[::-1].argmax(axis=0)
+    is_last = kept[last, np.arange(len(counts))] & (kept.sum(axis=0) == 1)
+    if counts.max(initial=0) > 1 and is_last[counts > 0].all():
+        is_scattered = bool((counts < len(weights)).any())
+        detail = ": entries that are reached several times keep what came last"
+        match = 1.0 if is_scattered else DENSE
+        yield cause("overwrites-instead-of-accumulating", match, detail=detail)
 
 
 RECOGNISERS = (not_summed, wrong_axis, terms_missing)

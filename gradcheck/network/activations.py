@@ -1,85 +1,27 @@
-"""Activation functions, as a replay needs them: φ, φ', and which one a layer has.
+"""Which activation a layer of a network has, as a replay needs it.
 
 An activation that is none of the table is replayed by its own forward, and differentiated by
 differences, entry by entry.
 """
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from gradcheck.activations import ACTIVATIONS, Activation, Function
 from gradcheck.subject import FAULTS, Raised
 
 Array = np.ndarray
-Function = Callable[[Array], Array]
 
 STEP = 2.0**-12
 """Of differences of a foreign activation: extrapolated once, they err by about 1e-11."""
-
-LEAK = 0.01
 
 GRID = np.array([[-3.0, -1.7, -0.9, -0.31, -0.04, 0.07, 0.4, 0.83, 1.6, 2.9]])
 """Arguments at which a layer is compared with the table."""
 
 CLOSE = 1e-5
 """So near the layer's values must be to those of the table: float32 layers are among them."""
-
-
-@dataclass(frozen=True)
-class Activation:
-    """φ, and its derivative as a function of z = the input and y = φ(z).
-
-    Attributes
-    ----------
-    formula : of the derivative, for people.
-    of : what the usual formula takes, "y" or "z".
-    usual : that formula.
-    """
-
-    name: str
-    value: Function
-    derivative: Callable[[Array, Array], Array]
-    formula: str = "φ'(z)"
-    of: str = "z"
-    usual: Function | None = None
-
-
-def sigmoid(z: Array) -> Array:
-    with np.errstate(over="ignore"):
-        return np.asarray(1 / (1 + np.exp(-z)))
-
-
-def step(z: Array) -> Array:
-    return np.asarray((z > 0) * 1.0)
-
-
-def slope_at_output(name: str, value: Function, usual: Function, formula: str) -> Activation:
-    return Activation(name, value, lambda z, y: usual(y), formula, "y", usual)
-
-
-def slope_at_input(name: str, value: Function, usual: Function, formula: str) -> Activation:
-    return Activation(name, value, lambda z, y: usual(z), formula, "z", usual)
-
-
-ACTIVATIONS = {
-    a.name: a
-    for a in (
-        slope_at_input("identity", lambda z: z + 0.0, np.ones_like, "1"),
-        slope_at_input("relu", lambda z: np.maximum(z, 0), step, "z > 0"),
-        slope_at_output("sigmoid", sigmoid, lambda y: y * (1 - y), "y·(1 − y)"),
-        slope_at_output("tanh", np.tanh, lambda y: 1 - y * y, "1 − y²"),
-        slope_at_input(
-            "leaky_relu",
-            lambda z: np.where(z > 0, z, LEAK * z),
-            lambda z: np.where(z > 0, 1.0, LEAK),
-            "1 where z > 0, else the leak",
-        ),
-        slope_at_input("softplus", lambda z: np.logaddexp(0, z), sigmoid, "sigmoid(z)"),
-    )
-}
 
 
 def identify(layer: Any) -> Activation | None:

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.network.activations import ACTIVATIONS, Activation, identify
+from gradcheck.activations import ACTIVATIONS, Activation
+from gradcheck.network.activations import identify
 from gradcheck.subject import Raised
 
 Array = np.ndarray

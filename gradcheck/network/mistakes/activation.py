@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from gradcheck.network.activations import ACTIVATIONS
+from gradcheck.activations import ACTIVATIONS
 from gradcheck.network.mistakes.scene import Guess, Scene, mistake
 from gradcheck.network.replay import ActivationStep
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from gradcheck.network.activations import sigmoid
+from gradcheck.activations import sigmoid
 from gradcheck.network.losses import softmax
 from gradcheck.network.mistakes.scene import Guess, Scene, mistake
 

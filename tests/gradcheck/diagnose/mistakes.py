@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+AT_OUTPUT = "activation-derivative-at-output"
+OVERWRITES = "overwrites-instead-of-accumulating"
+
 
 @dataclass(frozen=True)
 class Mistake:
@@ -220,12 +223,8 @@ def pointwise() -> Iterator[Mistake]:
         (L,),
         "activation-derivative-at-output",
     )
-    yield Mistake(
-        "1 - x²", np.tanh, lambda dy, x: (dy * (1 - x**2),), (S,), "output-formula-at-input"
-    )
-    yield Mistake(
-        "x(1 - x)", sigmoid, lambda dy, x: (dy * x * (1 - x),), (S,), "output-formula-at-input"
-    )
+    yield Mistake("1 - x²", np.tanh, lambda dy, x: (dy * (1 - x**2),), (S,), AT_OUTPUT)
+    yield Mistake("x(1 - x)", sigmoid, lambda dy, x: (dy * x * (1 - x),), (S,), AT_OUTPUT)
     yield Mistake("3x", lambda x: x**3, lambda dy, x: (3 * dy * x,), (S,), "power-rule")
     yield Mistake(
         "sqrt", np.sqrt, lambda dy, x: (0.5 * dy * np.sqrt(x),), (S,), "power-rule", positive=True
@@ -281,7 +280,7 @@ def pointwise() -> Iterator[Mistake]:
         lambda x, w: x * w,
         lambda dy, x, w: (dy, dy * x),
         (S, S),
-        "chain-rule-factor-missing",
+        "activation-derivative-missing",
     )
 
 
@@ -448,7 +447,7 @@ def swish_slope(z):
 
 
 def further() -> Iterator[Mistake]:
-    yield Mistake("= for +=", lambda x: x[ROWS], overwritten, ((5, 2),), "samples-missing")
+    yield Mistake("= for +=", lambda x: x[ROWS], overwritten, ((5, 2),), OVERWRITES)
     yield Mistake(
         "a gate", gates, gates_without_one, ((5, 3), (5, 2), (3, 6)), "gradient-stops",
         names=("x", "c", "w"), wrong=2,

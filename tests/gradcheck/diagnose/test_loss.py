@@ -217,7 +217,7 @@ def test_with_labels_and_with_targets_that_stay_inside(mistake):
 HIDDEN = {
     "half": (binary_p, "loss-half-missing", lambda p, y: -y / p / p.size),
     "likelihood": (likelihood, "gradient-at-logits", lambda p, y: (p - y) / n(p)),
-    "no targets": (squared, "gradient-of-another-loss", lambda p, y: 2 * p / p.size),
+    "no targets": (squared, "one-hot-not-subtracted", lambda p, y: 2 * p / p.size),
     "divided twice": (
         entropy,
         "scaled-by-constant",

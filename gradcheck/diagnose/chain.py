@@ -1,0 +1,144 @@
+"""Factors of a pointwise derivative: one too many, one too few, another function's, a wrong power.
+
+Where each entry of the input reaches one output, dx = dy·φ'(x), and what was returned is dy·g:
+what g is, and what it is short of, is looked for among simple functions.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from gradcheck.diagnose.atoms import Fit, fits, power_of
+from gradcheck.diagnose.causes import cause
+from gradcheck.diagnose.evidence import Evidence
+from gradcheck.diagnose.experiments import analytic_of, certainty, close, fresh_cotangents
+from gradcheck.diagnose.pointwise import Samples, is_multiple, samples, varies
+from gradcheck.verdict import Cause
+
+Array = np.ndarray
+
+UNNAMED = 0.6
+"""The match of a derivative that has no name: that it is one is known, and not which."""
+
+PARTLY = 0.9
+"""The match of a missing derivative, where a factor of it is missing and may not be all of it."""
+
+FEWEST = 5
+"""So many entries at least, for a derivative without a name."""
+
+
+def summand_missing(evidence: Evidence, i: int) -> Iterator[Cause]:
+    """y = u(x) + v(x), where both what is there and what is missing have names."""
+    found = samples(evidence, i)
+    if found is None or is_multiple(found, certainty(evidence, i)):
+        return
+    near, variables = certainty(evidence, i), named(evidence, i, found, has_output=False)
+    with np.errstate(all="ignore"):
+        there = smooth(fits(found.analytic / found.dy, found.dy, near, variables))
+        lost = smooth(fits(found.slope - found.analytic / found.dy, found.dy, near, variables))
+        if any(there) and any(lost):
+            yield cause("path-missing", 0.87, name=evidence.names[i], how="as in f(x) + g(x)")
+
+
+def wrong_power(evidence: Evidence, i: int) -> Iterator[Cause]:
+    """a/n = c·xᵏ, where n/dy is a power of x as well."""
+    found = samples(evidence, i)
+    if found is None:
+        return
+    near = 10 * certainty(evidence, i)
+    with np.errstate(all="ignore"):
+        off = power_of(found.x, found.analytic / found.numeric, near)
+        right = power_of(found.x, found.slope, near)
+    constant = not varies(found.slope, certainty(evidence, i))
+    if off is not None and (right is not None or constant):
+        k = right[1] if right else 0.0
+        yield cause("power-rule", given=f"{k + off[1]:g}", right=f"{k:g}", n=f"{k + 1:g}")
+
+
+def chain_factor(evidence: Evidence, i: int) -> Iterator[Cause]:
+    """a/n is a function of x, y or another input, or one over it."""
+    found = samples(evidence, i)
+    if found is None or is_multiple(found, certainty(evidence, i)):
+        return
+    near = certainty(evidence, i)
+    variables = named(evidence, i, found)
+    with np.errstate(all="ignore"):
+        missing, extra = found.numeric / found.analytic, found.analytic / found.numeric
+        for fit in shortest(smooth(fits(missing, found.analytic, near, variables))):
+            yield cause("chain-rule-factor-missing", factor=fit.formula, what="is missing")
+            detail, name = f": the factor {fit.formula}", evidence.names[i]
+            yield cause("activation-derivative-missing", PARTLY, name=name, detail=detail)
+        for fit in shortest(smooth(fits(extra, found.numeric, near, variables))):
+            yield cause("chain-rule-factor-missing", 0.97, factor=fit.formula, what="is too much")
+        if found.is_same(found.dy * found.slope**2, near):
+            yield cause("chain-rule-factor-missing", factor="φ'(x)", what="is there twice")
+        if found.is_same(found.dy / found.slope, near):
+            yield cause("wrong-function-derivative", given="dy/φ'(x)", right="dy·φ'(x)")
+
+
+def smooth(found: Iterator[Fit]) -> Iterator[Fit]:
+    """Those that are not constant in pieces, which are regions rather than factors."""
+    return (fit for fit in found if len(np.unique(fit.atom)) > 3)
+
+
+def named(evidence: Evidence, i: int, found: Samples, has_output: bool = True) -> dict[str, Array]:
+    """What a factor may be a function of, by the names that the caller gave."""
+    output = {} if not has_output else {"output" if "y" in evidence.names else "y": found.y}
+    return {evidence.names[i]: found.x, **output, **found.others}
+
+
+def shortest(found: Iterator[Fit]) -> list[Fit]:
+    """One fit, the simplest."""
+    return sorted(found, key=lambda fit: len(fit.formula))[:1]
+
+
+def wrong_function(evidence: Evidence, i: int) -> Iterator[Cause]:
+    """a = dy·g with a g that has a name."""
+    found = samples(evidence, i)
+    if found is None or is_multiple(found, certainty(evidence, i)):
+        return
+    near = certainty(evidence, i)
+    variables = named(evidence, i, found)
+    with np.errstate(all="ignore"):
+        given = shortest(fits(found.analytic / found.dy, found.dy, near, variables))
+        right = shortest(fits(found.slope, found.dy, near, variables))
+    if not given and (shown := unnamed(evidence, i, found, near)):
+        name = evidence.names[i]
+        yield cause(
+            "wrong-function-derivative",
+            UNNAMED,
+            given=f"dy·g({name}) with {shown[0]}",
+            right=f"dy·φ'({name}) with {shown[1]}",
+        )
+    if given:
+        meant = right[0].formula if right else "φ'(x)"
+        yield cause(
+            "wrong-function-derivative", given=f"dy·{given[0].formula}", right=f"dy·{meant}"
+        )
+
+
+def unnamed(evidence: Evidence, i: int, found: Samples, near: float) -> tuple[str, str] | None:
+    """g and φ' at one x, if the gradient is dy·g whatever dy is, and g is wrong at most places."""
+    with np.errstate(all="ignore"):
+        given = (found.analytic / found.dy)[: found.first]
+    slope, x = found.slope[: found.first], found.x[: found.first]
+    off = abs(given - slope) > 100 * near * abs(slope).max(initial=0)
+    if len(given) < FEWEST or not np.isfinite(given).all() or off.mean() < 0.5:
+        return None
+    if not evidence.is_fixed and not is_proportional(evidence, i, near):
+        return None
+    k = int(abs(given - slope).argmax())
+    return f"g({x[k]:.3g}) = {given[k]:.4g}", f"φ'({x[k]:.3g}) = {slope[k]:.4g}"
+
+
+def is_proportional(evidence: Evidence, i: int, near: float) -> bool:
+    """Whether each entry of the gradient is its own entry of dy times what dy does not change."""
+    analytic, dy = analytic_of(evidence, i), evidence.cotangents[0]
+    other = fresh_cotangents(evidence)
+    answer = evidence.gradients_at(other)
+    if analytic is None or answer is None or answer[i] is None or dy.shape != analytic.shape:
+        return False
+    return answer[i].shape == dy.shape and close(answer[i] * dy, analytic * other[0], near)
+
+
+RECOGNISERS = (summand_missing, wrong_power, chain_factor, wrong_function)

@@ -1,0 +1,136 @@
+"""Slips inside cells and gates, where an activation is followed by more."""
+
+import numpy as np
+import pytest
+
+from gradcheck import check
+
+RNG = np.random.default_rng(3)
+
+
+START = RNG.bit_generator.state
+
+
+@pytest.fixture(autouse=True)
+def same_numbers_for_each_test():
+    RNG.bit_generator.state = START
+
+
+def draw(*shape):
+    return RNG.standard_normal(shape)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def first(report, name):
+    return next(f for f in report.findings if f.name == name).causes[0].slug
+
+
+def recurrent(x, h, u, w, b):
+    return np.tanh(x @ u + h @ w + b)
+
+
+def recurrent_backward(slope, weights):
+    def backward(dy, x, h, u, w, b):
+        z = x @ u + h @ w + b
+        dz = dy * slope(z, np.tanh(z))
+        return dz @ u.T, dz @ weights(u, w), x.T @ dz, h.T @ dz, dz.sum(axis=0)
+
+    return backward
+
+
+RECURRENT = {
+    "no derivative": (lambda z, y: 1.0, lambda u, w: w.T, "w", "activation-derivative-missing"),
+    "at the output": (
+        lambda z, y: 1 - np.tanh(y) ** 2,
+        lambda u, w: w.T,
+        "w",
+        "activation-derivative-at-output",
+    ),
+    "the output's formula": (
+        lambda z, y: 1 - z * z,
+        lambda u, w: w.T,
+        "w",
+        "activation-derivative-at-output",
+    ),
+    "not transposed": (lambda z, y: 1 - y * y, lambda u, w: w, "h", "wrong-weights"),
+    "of the other input": (lambda z, y: 1 - y * y, lambda u, w: u.T, "h", "wrong-weights"),
+}
+
+
+@pytest.mark.parametrize("mistake", RECURRENT)
+def test_a_recurrent_step(mistake):
+    slope, weights, name, slug = RECURRENT[mistake]
+    inputs = [draw(6, 4), draw(6, 4), draw(4, 4) / 2, draw(4, 4) / 2, draw(4)]
+    backward = recurrent_backward(slope, weights)
+    report = check(recurrent, backward, inputs, ("x", "h", "u", "w", "b"))
+    assert first(report, name) == slug, str(report)
+
+
+def gated(x, h, wz, wc):
+    z = sigmoid(x @ wz)
+    return (1 - z) * h + z * np.tanh(x @ wc)
+
+
+def gated_backward(gate, candidate):
+    def backward(dy, x, h, wz, wc):
+        z, c = sigmoid(x @ wz), np.tanh(x @ wc)
+        dz, dc = dy * (c - h) * gate(z), dy * z * candidate(c)
+        return dz @ wz.T + dc @ wc.T, dy * (1 - z), x.T @ dz, x.T @ dc
+
+    return backward
+
+
+@pytest.mark.parametrize(
+    ("gate", "candidate", "name"),
+    [
+        (lambda z: 1.0, lambda c: 1 - c * c, "wz"),
+        (lambda z: z * (1 - z), lambda c: 1.0, "wc"),
+    ],
+)
+def test_a_gated_cell(gate, candidate, name):
+    inputs = [draw(6, 4), draw(6, 3), draw(4, 3), draw(4, 3)]
+    report = check(gated, gated_backward(gate, candidate), inputs, ("x", "h", "wz", "wc"))
+    assert first(report, name) == "activation-derivative-missing", str(report)
+
+
+@pytest.mark.parametrize(
+    ("slope", "slug"),
+    [
+        (lambda b, s: 1.0, "activation-derivative-missing"),
+        (lambda b, s: sigmoid(s) * (1 - sigmoid(s)), "activation-derivative-at-output"),
+        (lambda b, s: b * (1 - b), "activation-derivative-at-output"),
+    ],
+)
+def test_a_linear_unit_with_a_gate(slope, slug):
+    report = check(
+        lambda a, b: a * sigmoid(b),
+        lambda dy, a, b: (dy * sigmoid(b), dy * a * slope(b, sigmoid(b))),
+        [draw(6, 5), draw(6, 5)],
+        ("a", "b"),
+    )
+    assert first(report, "b") == slug, str(report)
+
+
+def test_tied_weights():
+    def backward(dy, x, w):
+        return (dy @ w) @ w.T, None
+
+    report = check(
+        lambda x, w: np.tanh(x @ w) @ w.T, backward, [draw(5, 4), draw(4, 3)], ("x", "w")
+    )
+    assert first(report, "x") == "activation-derivative-missing", str(report)
+
+
+def test_a_mask_that_hides_all_entries_it_should_is_not_a_missing_derivative():
+    def leaky(x, w):
+        return np.where(x @ w > 0, x @ w, 0.2 * (x @ w))
+
+    def backward(dy, x, w):
+        dz = dy * np.where(x @ w > 0, 1.0, 0.02)
+        return dz @ w.T, x.T @ dz
+
+    report = check(leaky, backward, [draw(6, 4), draw(4, 5)], ("x", "w"))
+    assert "activation-derivative-missing" not in [c.slug for c in report.causes]
