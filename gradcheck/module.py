@@ -12,7 +12,7 @@ from gradcheck import modes, protocol, running, sizes
 from gradcheck.arguments import require_domain
 from gradcheck.arrays import float_dtype, generator
 from gradcheck.budget import BUDGET, BudgetSpent, limited
-from gradcheck.diagnose.causes import cause
+from gradcheck.diagnose.causes import cause, widened
 from gradcheck.examine import Settings, examine
 from gradcheck.further import RIGHT_HERE
 from gradcheck.layer import Layer, quiet
@@ -292,12 +292,14 @@ def joined(report: Report, broken: list[Broken], conventions: list[Cause]) -> Re
     """The report, and what the tests of the protocol found: their causes go first."""
     findings = list(report.findings)
     for one in broken:
+        own = widened((one.cause,))
         k = next((k for k, f in enumerate(findings) if f.name == one.name), None)
         if k is None:
-            findings.append(Finding(one.name, one.verdict, note=one.note, causes=(one.cause,)))
+            findings.append(Finding(one.name, one.verdict, note=one.note, causes=own))
             continue
         old = findings[k]
-        known = (one.cause, *(c for c in old.causes if c.slug != one.cause.slug))
+        slugs = {c.slug for c in own}
+        known = (*own, *(c for c in old.causes if c.slug not in slugs))
         verdict = old.verdict if one.verdict == INCONCLUSIVE else one.verdict
         findings[k] = replace(old, verdict=verdict, note=one.note, causes=known)
     return replace(

@@ -5,7 +5,7 @@ from itertools import permutations
 
 import numpy as np
 
-from gradcheck.arrays import flat
+from gradcheck.arrays import flat, is_floating
 from gradcheck.diagnose.causes import cause
 from gradcheck.diagnose.evidence import Evidence
 from gradcheck.diagnose.experiments import (
@@ -176,12 +176,16 @@ def jacobian_not_transposed(evidence: Evidence, i: int) -> Iterator[Cause]:
     if found.slopes.shape[0] != found.slopes.shape[1]:
         return
     dy = flat(evidence.cotangents)
+    others = ", ".join(name for k, name in enumerate(evidence.names) if k != i)
     peaks = abs(found.slopes).argmax(axis=1)
     sizes = found.slopes[np.arange(len(peaks)), peaks]
     own = np.divide(found.slopes.T, sizes, out=np.zeros_like(found.slopes), where=sizes != 0)
     for candidate in (dy @ found.slopes, sizes * (own @ dy)):
         match = agreement(evidence, i, candidate.reshape(analytic.shape))
         yield cause("jacobian-not-transposed", match)
+        if sum(is_floating(a) for a in evidence.inputs) > 1:
+            detail = f"the map of forward, which backward must transpose, made of {others}"
+            yield cause("wrong-weights", match, detail=detail, x=evidence.names[i], w=others)
 
 
 def jacobian_diagonal(evidence: Evidence, i: int) -> Iterator[Cause]:

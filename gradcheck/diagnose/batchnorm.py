@@ -85,7 +85,7 @@ class Trial:
             if parts is None:
                 return None
             if self.is_parameter:
-                return shrink(per_entry(parts), scene.inputs[self.i])
+                return shrink(per_entry(parts), scene.inputs[self.i], self.found.axis)
             return self.found.source.pull(self.i, per_entry(parts), scene.inputs)
 
         return at
@@ -102,7 +102,7 @@ class Trial:
         r = self.found.root.rstd(parts.variance)
         if self.is_parameter:
             sizes = abs(parts.cotangent) * (1 + abs(parts.centred) * r)
-            summed = shrink(sizes, scene.inputs[self.i])
+            summed = shrink(sizes, scene.inputs[self.i], self.found.axis)
         else:
             sizes = sum(abs(term) for term in right_formula(self.found).terms(parts))
             positive = [abs(a) if isinstance(a, np.ndarray) else a for a in scene.inputs]
@@ -146,7 +146,7 @@ def without_activation(trial: Trial, per_entry: Callable[[Parts], Array]) -> Ite
             return None
         bare = per_entry(replace(parts, cotangent=dy[id(scene)]))
         if trial.is_parameter:
-            return shrink(bare, scene.inputs[trial.i])
+            return shrink(bare, scene.inputs[trial.i], trial.found.axis)
         return trial.found.source.pull(trial.i, bare, scene.inputs)
 
     score = match(trial.evidence, trial.i, at, trial.carried(trial.right), trial.noise)

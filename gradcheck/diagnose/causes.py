@@ -2,7 +2,7 @@
 
 `sentence` may name fields in braces, which the recogniser fills in. `weight` ranks causes
 that explain the numbers equally well: a mechanism that names a line of code goes before a
-pattern that only describes the numbers. `wider` is the cause that this one is a case of: it is
+pattern that only describes the numbers. `wider` are the causes that this one is a case of: they are
 told as well.
 """
 
@@ -17,7 +17,7 @@ class Row:
     sentence: str
     weight: float = 0.8
     is_convention: bool = False
-    wider: str = ""
+    wider: tuple[str, ...] = ()
 
 
 CAUSES: dict[str, Row] = {
@@ -56,7 +56,7 @@ CAUSES: dict[str, Row] = {
         "forward's own map was applied to dy, J·dy; backward is its transpose, Jᵀ·dy (a sum "
         "from the start goes back as a sum from the end, a shift as the opposite shift)",
         0.86,
-        wider="transposed",
+        wider=("transposed",),
     ),
     "jacobian-diagonal-only": Row(
         "d{name} = {what} counts each output's own entry only, but an output depends on "
@@ -85,7 +85,7 @@ CAUSES: dict[str, Row] = {
     "output-formula-at-input": Row(
         "{found} is the derivative written for the output, but x was put in: it is {right}",
         0.855,
-        wider="activation-derivative-at-output",
+        wider=("activation-derivative-at-output",),
     ),
     "wrong-function-derivative": Row("this is {given}, the gradient is {right}", 0.7),
     "power-rule": Row(
@@ -161,7 +161,9 @@ CAUSES: dict[str, Row] = {
         "{detail}: keep a copy of what backward needs, or give the caller one", 0.85
     ),
     "parameter-modified": Row(
-        "{call} changes the parameter {name}: only the step of the optimiser may", 0.95
+        "{call} changes the parameter {name}: only the step of the optimiser may",
+        0.95,
+        wider=("input-modified",),
     ),
     "input-modified": Row("{call} changes its argument {name} in place: work on a copy", 0.95),
     "cotangent-modified": Row("backward changes dy in place: work on a copy", 0.95),
@@ -295,7 +297,7 @@ CAUSES: dict[str, Row] = {
     "activation-derivative-at-input": Row(
         "the formula φ' = {formula} is for the output y, and is given the input z",
         0.84,
-        wider="activation-derivative-at-output",
+        wider=("activation-derivative-at-output",),
     ),
     "wrong-activation-derivative": Row(
         "this is the derivative of {other}, and the activation is {name}", 0.84
@@ -311,10 +313,10 @@ CAUSES: dict[str, Row] = {
     "layers-out-of-order": Row(
         "backward goes through the steps in another order than forward, reversed: {detail}",
         0.9,
-        wider="wrong-weights",
+        wider=("wrong-weights",),
     ),
     "other-layers-values": Row(
-        "the values of another step are used: {detail}", 0.8, wider="stale-cache"
+        "the values of another step are used: {detail}", 0.8, wider=("stale-cache",)
     ),
     "wrong-delta": Row("the gradient of another place is used: {detail}", 0.86),
     "loss-mismatch": Row("this is {taken}, where {meant} is meant", 0.82),
@@ -353,8 +355,8 @@ def widened(found: Iterable[Cause]) -> tuple[Cause, ...]:
     best = {one.slug: one for one in found}
     for one in list(best.values()):
         row = CAUSES[one.slug]
-        if row.wider:
-            score = one.score / row.weight * CAUSES[row.wider].weight
-            if row.wider not in best or best[row.wider].score < score:
-                best[row.wider] = Cause(row.wider, score, one.sentence)
+        for wider in row.wider:
+            score = one.score / row.weight * CAUSES[wider].weight
+            if wider not in best or best[wider].score < score:
+                best[wider] = Cause(wider, score, one.sentence)
     return tuple(best.values())

@@ -84,7 +84,9 @@ def smooth(found: Iterator[Fit]) -> Iterator[Fit]:
 def named(evidence: Evidence, i: int, found: Samples, has_output: bool = True) -> dict[str, Array]:
     """What a factor may be a function of, by the names that the caller gave."""
     output = {} if not has_output else {"output" if "y" in evidence.names else "y": found.y}
-    return {evidence.names[i]: found.x, **output, **found.others}
+    name = evidence.names[i]
+    differences = {f"({name} − {other})": found.x - v for other, v in found.others.items()}
+    return {name: found.x, **output, **found.others, **differences}
 
 
 def shortest(found: Iterator[Fit]) -> list[Fit]:

@@ -15,7 +15,7 @@ Array = np.ndarray
 MOVED = 2048
 """Of inputs up to this size the gradient is measured with another input changed, too."""
 
-LEFT_OUT = 0.9
+LEFT_OUT = 0.8
 """The match of a gradient that is right for another input of zero: a path may be missing, too."""
 
 ZERO = " counts as zero"
@@ -37,7 +37,7 @@ def changed_input(evidence: Evidence, i: int) -> Iterator[Cause]:
                 return
             match = agreement(evidence, i, candidate)
             name = evidence.names[j]
-            if detail == ZERO and is_of_difference(evidence, i, j):
+            if detail == ZERO and are_targets(evidence, i, j):
                 yield cause("one-hot-not-subtracted", match, formula=f"{name} counts as zero")
             else:
                 match *= LEFT_OUT if detail == ZERO else 1.0
@@ -57,10 +57,15 @@ def right_with(evidence: Evidence, i: int, j: int, value: Array) -> Array | None
     return candidate.reshape(evidence.inputs[i].shape)
 
 
-def is_of_difference(evidence: Evidence, i: int, j: int) -> bool:
-    """Whether forward sees inputs i and j by their difference only, as a loss its targets."""
+def are_targets(evidence: Evidence, i: int, j: int) -> bool:
+    """Whether input j belongs to input i as targets do to what a loss takes.
+
+    They are of one shape, and fewer numbers come out, or forward sees their difference only.
+    """
     if evidence.inputs[i].shape != evidence.inputs[j].shape:
         return False
+    if sum(y.size for y in evidence.outputs) < evidence.inputs[i].size:
+        return True
     shift = evidence.rng.standard_normal(evidence.inputs[i].shape)
     moved = [np.asarray(a + shift, a.dtype) if k in (i, j) else a
              for k, a in enumerate(evidence.inputs)]  # fmt: skip
@@ -86,6 +91,8 @@ def changes(value: Array) -> Iterator[tuple[str, Array]]:
     for axis in range(value.ndim):
         if value.shape[axis] > 1:
             yield f" is reversed along axis {axis}", np.flip(value, axis)
+    if value.ndim > 2 and min(value.shape[-2:]) > 1:
+        yield " is reversed along its last two axes", np.flip(value, (-2, -1))
     if value.ndim == 2 and value.shape[0] == value.shape[1] > 1:
         yield " is transposed", value.T
     yield ZERO, np.zeros_like(value)

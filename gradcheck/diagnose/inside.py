@@ -40,11 +40,18 @@ def slope_inside(evidence: Evidence, i: int) -> Iterator[Cause]:
     for found in deltas(evidence, i):
         for u in found.arguments:
             near = NEAR * certainty(evidence, i)
-            given, right = found.given.ravel(), found.right.ravel()
-            told = list(slips(evidence.names[i], given, right, u.ravel(), near))
+            columns = wrong_columns(found, near)
+            given, right = found.given[:, columns].ravel(), found.right[:, columns].ravel()
+            told = list(slips(evidence.names[i], given, right, u[:, columns].ravel(), near))
             if told:
                 yield from told
                 return
+
+
+def wrong_columns(found: Deltas, near: float) -> Array:
+    """The units whose δ is wrong: several gates may lie side by side in one matrix."""
+    off = abs(found.given - found.right) > near * abs(found.right).max(initial=0)
+    return np.asarray(off.any(axis=0))
 
 
 def deltas(evidence: Evidence, i: int) -> Iterator[Deltas]:

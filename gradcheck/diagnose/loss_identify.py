@@ -90,7 +90,8 @@ def identify(evidence: Evidence) -> Known | None:
 
 def candidates(evidence: Evidence) -> Iterator[Known]:
     """Losses that give the outputs at the point of the check."""
-    output = wide(evidence.outputs[0])
+    there = evidence.outputs_at(evidence.inputs)  # of the wide inputs, so wide itself if it can be
+    output = wide(evidence.outputs[0] if there is None else there[0])
     for source in sources(evidence.inputs, output.shape):
         z = source.value(evidence.inputs)
         for form in MAPS if z.ndim else ():

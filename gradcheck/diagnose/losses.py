@@ -69,6 +69,11 @@ def wrong_logits(other: Of, is_linear: bool) -> tuple[Wrong, ...]:
         Wrong("one-hot-not-subtracted", lambda z, t: softmax(z)),
         *(of_the_class_beside(k) for k in (1, -1)),
         Wrong("targets-not-normalised", other),
+        Wrong(
+            "swapped-gradients",
+            lambda z, t: softmax(t) - z,
+            {"other": "the loss of y and z for z, y"},
+        ),
         Wrong("softmax-wrong-axis", lambda z, t: softmax(z, 0) - t),
         Wrong("gradient-at-probabilities", lambda z, t: -t / softmax(z), {"formula": OVER}),
         Wrong(

@@ -84,6 +84,8 @@ class Normalisation:
     root: Root
     has_activation: bool
     forward: Forward
+    axis: int | None = None
+    """Of the output, along which γ and β run where they are vectors."""
 
     def parts(self, inputs: Sequence[Any], dy: Array) -> Parts | None:
         """None where forward cannot be evaluated."""
@@ -96,14 +98,17 @@ class Normalisation:
             follows = slope
         gamma = np.ones(z.shape)
         if self.gamma is not None:
-            gamma = expand(np.asarray(inputs[self.gamma], np.float64), z.shape)
+            gamma = expand(np.asarray(inputs[self.gamma], np.float64), z.shape, self.axis)
         centred = z - self.groups.mean(z) if self.is_centred else z
         variance = self.groups.mean(centred * centred)
         return Parts(self.groups, z, centred, variance, gamma, dy * follows)
 
 
-def expand(parameter: Array, shape: tuple[int, ...]) -> Array:
-    """γ or β laid out as the output: broadcast, or one value for each channel of axis 1."""
+def expand(parameter: Array, shape: tuple[int, ...], axis: int | None = None) -> Array:
+    """γ or β laid out as the output: along the axis, or broadcast, or along axis 1."""
+    if axis is not None and parameter.ndim == 1:
+        along = [parameter.size if k == axis else 1 for k in range(len(shape))]
+        return np.broadcast_to(parameter.reshape(along), shape)
     try:
         return np.broadcast_to(parameter, shape)
     except ValueError:
@@ -111,8 +116,10 @@ def expand(parameter: Array, shape: tuple[int, ...]) -> Array:
         return np.broadcast_to(column, shape)
 
 
-def shrink(array: Array, like: Array) -> Array | None:
+def shrink(array: Array, like: Array, axis: int | None = None) -> Array | None:
     """The transpose of `expand`: summed to the shape of the parameter."""
+    if axis is not None and like.ndim == 1:
+        return np.asarray(array.sum(axis=tuple(k for k in range(array.ndim) if k != axis)))
     if like.ndim <= array.ndim and like.ndim != 1:
         padded = (1,) * (array.ndim - like.ndim) + like.shape
         axes = tuple(k for k, n in enumerate(padded) if n == 1)
@@ -305,6 +312,24 @@ def fitted(
         if root is not None:
             return Normalisation(
                 source, groups, is_centred, seen.gamma, seen.beta, root,
-                seen.has_activation, seen.forward,
+                seen.has_activation, seen.forward, axis_of_parameters(seen, inputs),
             )  # fmt: skip
+    return None
+
+
+def axis_of_parameters(seen: Seen, inputs: Sequence[Any]) -> int | None:
+    """The axis of the output along which one entry of β, or of γ, is seen at one place only."""
+    for k in (seen.beta, seen.gamma):
+        if k is None or inputs[k].ndim != 1 or inputs[k].size < 2:
+            continue
+        moved = inputs[k].copy()
+        moved[0] += 1
+        ends = [first_output(seen.forward, replaced(inputs, {k: p})) for p in (inputs[k], moved)]
+        if ends[0] is None or ends[1] is None:
+            return None
+        changed = ends[0] != ends[1]
+        for axis, size in enumerate(changed.shape):
+            others = np.delete(np.moveaxis(changed, axis, 0), 0, axis=0)
+            if size == inputs[k].size and changed.any() and not others.any():
+                return axis
     return None

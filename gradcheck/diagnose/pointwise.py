@@ -208,6 +208,17 @@ def slope_slips(evidence: Evidence, i: int) -> Iterator[Cause]:
         yield from slips(name, found.analytic, found.numeric, found.x, near)
 
 
+def mask_turned_around(evidence: Evidence, i: int) -> Iterator[Cause]:
+    """The gradient is there where it must be 0, and 0 where it must be there."""
+    found = samples(evidence, i)
+    if found is None or (found.analytic * found.numeric).any():
+        return
+    given, right = found.analytic != 0, found.numeric != 0
+    if min(given.sum(), right.sum()) > 1 and (given | right).all():
+        region = "the gradient must be 0, and 0 where it is not: the mask is turned around"
+        yield cause("region-wrong", region=region)
+
+
 def output_formula_at_input(evidence: Evidence, i: int) -> Iterator[Cause]:
     """φ' = h(y), but h(x) was taken: 1 − x² for tanh."""
     found = samples(evidence, i)
@@ -273,6 +284,7 @@ RECOGNISERS = (
     derivative_missing,
     derivative_at_output,
     slope_slips,
+    mask_turned_around,
     output_formula_at_input,
     product_term_missing,
     path_missing,

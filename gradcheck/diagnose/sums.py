@@ -142,7 +142,15 @@ def terms_missing(evidence: Evidence, i: int) -> Iterator[Cause]:
                 weights = term_weights(evidence, i, found, term_index(output, axis), place, n)
                 if weights is not None:
                     yield from told(weights, axis, len(output.shape))
-                    yield from overwritten(found, weights, term_index(output, axis))
+                    if np.count_nonzero(weights) == 1 and is_broadcast(found):
+                        detail = f"only sample {int(weights.argmax())} of {n} is there"
+                        yield cause("bias-not-summed", name=evidence.names[i], detail=detail)
+
+
+def is_broadcast(found: Jacobian) -> bool:
+    """Whether the input is a bias: each output depends on one entry, and with slope one."""
+    is_one = np.allclose(found.slopes[found.reached], 1.0, atol=1e-3)
+    return is_one and bool((found.reached.sum(axis=0) <= 1).all())
 
 
 def output_missing(evidence: Evidence, i: int, found: Jacobian) -> Iterator[Cause]:
@@ -230,17 +238,33 @@ def told(weights: Array, axis: int, ndim: int) -> Iterator[Cause]:
     yield cause("samples-missing" if axis == 0 else "terms-missing", detail=detail)
 
 
-def overwritten(found: Jacobian, weights: Array, which: Array) -> Iterator[Cause]:
+def overwritten(evidence: Evidence, i: int) -> Iterator[Cause]:
     """Of the terms that reach an entry, each time the last alone is there: = where += belongs."""
-    terms = np.array([found.reached[:, which == k].any(axis=1) for k in range(len(weights))])
-    counts, kept = terms.sum(axis=0), terms & (weights == 1)[:, None]
-    last = len(weights) - 1 - terms[::-1].argmax(axis=0)
-    is_last = kept[last, np.arange(len(counts))] & (kept.sum(axis=0) == 1)
-    if counts.max(initial=0) > 1 and is_last[counts > 0].all():
-        is_scattered = bool((counts < len(weights)).any())
-        detail = ": entries that are reached several times keep what came last"
-        match = 1.0 if is_scattered else DENSE
-        yield cause("overwrites-instead-of-accumulating", match, detail=detail)
+    analytic, found = analytic_of(evidence, i), jacobian(evidence, i)
+    if analytic is None or found is None or len(evidence.outputs) != 1 or evidence.is_fixed:
+        return
+    output = evidence.outputs[0]
+    if not 1 <= output.ndim <= 5 or (found.reached.sum(axis=1) <= 1).all():
+        return
+    terms = np.where(found.reached, found.slopes * flat(evidence.cotangents), 0.0)
+    given, near = analytic.ravel()[found.entries], certainty(evidence, i)
+    if close(given, terms.sum(axis=1), near):
+        return
+    for axes in axes_sets(output.ndim):
+        order = np.ravel_multi_index(
+            tuple(np.indices(output.shape)[k].ravel() for k in axes),
+            tuple(output.shape[k] for k in axes),
+        )
+        places = np.where(found.reached, order, -1)
+        last = places.max(axis=1, keepdims=True)
+        first = np.where(found.reached, order, order.max() + 1).min(axis=1, keepdims=True)
+        for kept in (places == last, places == first):
+            if close(given, (terms * (kept & found.reached)).sum(axis=1), near):
+                is_scattered = len(np.unique(last[last >= 0])) > 1
+                detail = ": entries that are reached several times keep one term alone"
+                match = 1.0 if is_scattered else DENSE
+                yield cause("overwrites-instead-of-accumulating", match, detail=detail)
+                return
 
 
-RECOGNISERS = (not_summed, wrong_axis, terms_missing)
+RECOGNISERS = (not_summed, wrong_axis, terms_missing, overwritten)

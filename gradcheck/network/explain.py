@@ -78,15 +78,16 @@ def scene_of(
 ) -> Scene:
     trial, net = setting.trial, setting.net
     functions = base.functions
+    kind = loss.kind_at(base.output)
     observed = {n: np.asarray(g) for n, g in trial.gradients.items() if g.dtype.kind in "fiub"}
     return Scene(
         base,
         (replay(net, trial.other[0], functions, base.form), *earlier),
         observed,
         trial.earlier,
-        loss.rows(base.output) if loss.kind != "own" else np.zeros(base.output.shape),
+        loss.rows(base.output) if kind != "own" else np.zeros(base.output.shape),
         len(trial.x),
-        loss.kind,
+        kind,
         float(weights[0]),
         trial.buffers,
         trial.changed,

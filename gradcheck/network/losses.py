@@ -11,6 +11,9 @@ import numpy as np
 
 Array = np.ndarray
 
+SAME = 1e-6
+"""How near a criterion's values must be to those of a loss that is known."""
+
 STEP = 2.0**-10
 """Of differences of a foreign criterion, relative to the output; two steps, extrapolated."""
 
@@ -28,6 +31,25 @@ class Loss:
         self.criterion: Any = getattr(net, "criterion", None)
         self.labels = labels
         self.kind = kind_of(self.criterion)
+
+    def kind_at(self, output: Array) -> str:
+        """The kind; a criterion of another name is told by the values that it gives there."""
+        z = np.asarray(output, np.float64)
+        if self.kind != "own" or self.labels.size not in (z.size, len(z)):
+            return self.kind
+        values, y = self.values(z), self.rows(z)
+        squares = (z - y) ** 2
+        for kind, losses in (
+            ("cross-entropy", cross_entropy(z, y)),
+            ("cross-entropy", cross_entropy(z, y) - entropy(y)),
+            ("mse", squares.mean(axis=1)), ("mse", squares.sum(axis=1)),
+            ("mse", squares.sum(axis=1) / 2), ("mse", squares.mean(axis=1) / 2),
+        ):  # fmt: skip
+            told = {losses.size: losses}.get(values.size)
+            reduced = (losses,) if told is not None else (losses.mean(), losses.sum())
+            if any(np.allclose(values, r, rtol=SAME, atol=SAME) for r in reduced):
+                return kind
+        return self.kind
 
     def rows(self, output: Array) -> Array:
         """Targets of the output's shape."""
@@ -85,6 +107,12 @@ def kind_of(criterion: Any) -> str:
     if is_entropy or not callable(getattr(criterion, "forward", None)):
         return "cross-entropy"
     return "own"
+
+
+def entropy(y: Array) -> Array:
+    """−Σ y·log y of each row, by which a divergence is less than a cross-entropy."""
+    logs = np.log(y, out=np.zeros(y.shape), where=y > 0)
+    return np.asarray(-(y * logs).sum(axis=1))
 
 
 def softmax(z: Array, axis: int = 1) -> Array:

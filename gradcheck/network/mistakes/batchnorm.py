@@ -9,6 +9,9 @@ from gradcheck.network.replay import EPSILONS, BatchNormStep
 
 Array = np.ndarray
 
+LARGE = (1e-4, 1e-2, 1e-1)
+"""Values of eps that a backward may have by mistake, beside those of a forward."""
+
 
 def batchnorm_paths(step: BatchNormStep, delta: Array, scene: Scene) -> Iterator[Guess]:
     """Gradients that a wrong batchnorm passes on."""
@@ -82,7 +85,7 @@ def other_variances(
     variants = [("batchnorm-unbiased-variance", {}, biased * count / max(count - 1, 1) + used),
                 ("batchnorm-unbiased-variance", {}, biased + used)]  # fmt: skip
     variants += [("batchnorm-eps-mismatch", {"detail": f"{eps:g}"}, step.var + eps)
-                 for eps in EPSILONS]  # fmt: skip
+                 for eps in (*EPSILONS, *LARGE)]  # fmt: skip
     for slug, fields, variance in variants:
         rstd = 1 / np.sqrt(variance)
         for hat in (centred * rstd, step.hat):

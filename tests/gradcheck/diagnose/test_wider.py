@@ -214,7 +214,7 @@ def test_the_state_of_the_pair_is_left_as_it_came_to_be():
 
 
 def test_wider_causes_are_in_the_table():
-    assert all(row.wider in CAUSES for row in CAUSES.values() if row.wider)
+    assert all(wider in CAUSES for row in CAUSES.values() for wider in row.wider)
 
 
 def test_a_wider_cause_is_told_with_the_same_words():
