@@ -39,7 +39,8 @@ def gradients_in_both(session: Session) -> Iterator[Broken]:
         mode.training = training
         right[training] = are_gradients_right(session)
     mode.training = False
-    is_meant = not right[False] or follows_its_forward(session)
+    is_state = bool(mode.attribute or mode.has_methods)  # which backward knows as forward does
+    is_meant = is_state or not right[False] or follows_its_forward(session)
     for name, in_training, in_evaluation in zip(
         session.trial.names, right[True], right[False], strict=False
     ):

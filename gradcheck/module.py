@@ -28,6 +28,9 @@ Array = np.ndarray
 
 MODES = {None: None, "train": True, "training": True, "eval": False, "evaluation": False}
 
+FRACTION = 0.25
+"""Added to whole numbers: where it makes no difference, they are used as indices."""
+
 SAME_SCALE = {8: 1e-4, 4: 3e-2}
 """By item size, relative: how near to 1/N a ratio must be to be taken for it."""
 
@@ -105,8 +108,11 @@ def as_input(layer: Any, x: Any, labels: Any, forward: str) -> tuple[Array, list
         return array, []
     kept = Snapshot(layer)
     run = getattr(layer, forward, None) or layer
+    others = () if labels is None else (labels,)
     try:
-        run(array.astype(np.float64), *(() if labels is None else (labels,)))
+        plain, near, far = (np.array(run(array + k, *others)) for k in (0.0, FRACTION, 1.0))
+        if np.array_equal(plain, near) and not np.array_equal(plain, far):
+            return array, []  # it rounds them down, to indices
     except (IndexError, TypeError):
         return array, []
     except FAULTS:

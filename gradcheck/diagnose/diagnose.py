@@ -1,6 +1,6 @@
 """diagnose: every recogniser is asked, and what they say is ranked."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 
 from gradcheck.budget import BudgetSpent
@@ -19,9 +19,11 @@ from gradcheck.diagnose import (
     region,
     scaling,
     sums,
+    within,
 )
 from gradcheck.diagnose.causes import cause, widened
 from gradcheck.diagnose.evidence import Evidence
+from gradcheck.diagnose.turned import turned
 from gradcheck.verdict import Cause
 
 Recogniser = Callable[[Evidence, int], Iterator[Cause]]
@@ -41,7 +43,14 @@ FAMILIES: tuple[ModuleType, ...] = (
     held,
     inner,
     inside,
+    within,
 )
+
+OF_PRODUCTS: tuple[ModuleType, ...] = (affine, inner, inside)
+"""Those that look for products of matrices, which may be transposed."""
+
+EXPLAINED = 0.6
+"""A score from which on nothing further is looked for."""
 
 SHOWN = 5
 """Causes that are reported for one gradient at most."""
@@ -58,15 +67,25 @@ def diagnose(evidence: Evidence, i: int) -> tuple[Cause, ...]:
     if evidence.analytic[i].dtype.kind not in "fiub":  # no real numbers: nothing to compare
         return (cause("unrelated"),)
     best: dict[str, Cause] = {}
-    for family in FAMILIES:
+    collect(FAMILIES, evidence, i, best)
+    if max((found.score for found in best.values()), default=0.0) < EXPLAINED:
+        for other in turned(evidence):
+            collect(OF_PRODUCTS, other, i, best)
+    ranked = sorted(widened(best.values()), key=lambda found: -found.score)
+    return tuple(ranked[:SHOWN]) or (cause("unrelated"),)
+
+
+def collect(
+    families: Sequence[ModuleType], evidence: Evidence, i: int, best: dict[str, Cause]
+) -> None:
+    """Each cause that is found, with the best of its scores."""
+    for family in families:
         for recogniser in family.RECOGNISERS:
             for found in asked(recogniser, evidence, i):
                 if found.score >= LEAST and (
                     found.slug not in best or found.score > best[found.slug].score
                 ):
                     best[found.slug] = found
-    ranked = sorted(widened(best.values()), key=lambda found: -found.score)
-    return tuple(ranked[:SHOWN]) or (cause("unrelated"),)
 
 
 def asked(recogniser: Recogniser, evidence: Evidence, i: int) -> Iterator[Cause]:

@@ -62,12 +62,17 @@ def losses(evidence: Evidence, i: int) -> Iterator[Cause]:
 
 
 def score_of(
-    evidence: Evidence, known: Known, i: int, gradient: Callable[[Array, Array], Array]
+    evidence: Evidence,
+    known: Known,
+    i: int,
+    gradient: Callable[[Array, Array], Array],
+    carried: Known | None = None,
 ) -> float:
+    """How well a gradient of the loss explains, carried to the input as forward has it, or else."""
     return match(
         evidence,
         i,
-        lambda scene: known.at(scene, gradient, i),
+        lambda scene: (carried or known).at(scene, gradient, i),
         lambda scene: known.at(scene, known.loss.gradient, i),
         lambda scene: known.noise(scene, i),
     )

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from gradcheck.arrays import is_floating
 from gradcheck.diagnose.evidence import Evidence
+from gradcheck.diagnose.layers import Layers, networks
 from gradcheck.diagnose.losses import LOSSES, MAPS, Loss, softmax
 from gradcheck.diagnose.replay import ROUNDING, Scene, scenes, unit, wide
 from gradcheck.diagnose.source import Source, sources
@@ -36,7 +38,7 @@ class Known:
     """forward = scale·(the loss of the source and the targets), summed or row by row."""
 
     loss: Loss
-    source: Source
+    source: Source | Layers
     targets: Targets | None
     """None for a map such as the softmax, where the cotangent takes their place."""
     scale: float
@@ -96,17 +98,21 @@ def candidates(evidence: Evidence) -> Iterator[Known]:
         z = source.value(evidence.inputs)
         for form in MAPS if z.ndim else ():
             yield from scaled(Known(form, source, None, 1.0), form.value(z, z), output)
-    for source in sources(evidence.inputs, None):
-        z = source.value(evidence.inputs)
+    deeper = networks(evidence.inputs) if output.ndim < 2 else iter(())
+    every: Iterator[Source | Layers] = chain(sources(evidence.inputs, None), deeper)
+    for taken in every:
+        z = taken.value(evidence.inputs)
         if z.ndim == 0:
             continue
-        for targets in target_choices(evidence.inputs, source, z):
+        for targets in target_choices(evidence.inputs, taken, z):
             for loss in LOSSES:
                 if loss.takes == "any" or (z.min() > 0 and z.max() < 1):
                     value = loss.value(z, targets(evidence.inputs))
-                    yield from scaled(Known(loss, source, targets, 1.0), value, output)
-            yield from with_smoothing(evidence, source, targets, output)
-        yield from with_hidden_targets(evidence, source, z, output)
+                    yield from scaled(Known(loss, taken, targets, 1.0), value, output)
+            if isinstance(taken, Source):
+                yield from with_smoothing(evidence, taken, targets, output)
+        if isinstance(taken, Source):
+            yield from with_hidden_targets(evidence, taken, z, output)
 
 
 def scaled(known: Known, value: Array, output: Array) -> Iterator[Known]:
@@ -133,7 +139,7 @@ def reduced(value: Array, shape: tuple[int, ...]) -> Array:
     return np.asarray(value.sum(axis=-1)) if value.ndim > len(shape) else value
 
 
-def target_choices(inputs: Sequence[Any], source: Source, z: Array) -> Iterator[Targets]:
+def target_choices(inputs: Sequence[Any], source: Source | Layers, z: Array) -> Iterator[Targets]:
     """What may be the targets: an array like z, or a label for each row."""
     for k, a in enumerate(inputs):
         if k in source.inputs or not isinstance(a, np.ndarray) or a.dtype.kind not in "fiub":

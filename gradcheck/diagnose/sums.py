@@ -142,15 +142,16 @@ def terms_missing(evidence: Evidence, i: int) -> Iterator[Cause]:
                 weights = term_weights(evidence, i, found, term_index(output, axis), place, n)
                 if weights is not None:
                     yield from told(weights, axis, len(output.shape))
-                    if np.count_nonzero(weights) == 1 and is_broadcast(found):
+                    if np.count_nonzero(weights) == 1 and is_broadcast(found, n):
                         detail = f"only sample {int(weights.argmax())} of {n} is there"
                         yield cause("bias-not-summed", name=evidence.names[i], detail=detail)
 
 
-def is_broadcast(found: Jacobian) -> bool:
-    """Whether the input is a bias: each output depends on one entry, and with slope one."""
+def is_broadcast(found: Jacobian, count: int) -> bool:
+    """Whether the input is a bias: added to each of so many samples, each time with slope one."""
     is_one = np.allclose(found.slopes[found.reached], 1.0, atol=1e-3)
-    return is_one and bool((found.reached.sum(axis=0) <= 1).all())
+    is_reached = found.reached.sum(axis=1).min() >= count
+    return is_one and bool(is_reached and (found.reached.sum(axis=0) <= 1).all())
 
 
 def output_missing(evidence: Evidence, i: int, found: Jacobian) -> Iterator[Cause]:

@@ -200,3 +200,50 @@ def test_a_layer_that_raises_once_is_a_report(method, rng):
         calls.update(forward=0, backward=0)
         report = check_module(RaisesOnce(method, n), x)
         assert report.verdict in ("pass", "fail", "inconclusive"), n
+
+
+class ScaledInTraining:
+    """y = 2x in training, x in evaluation; backward knows of the first alone."""
+
+    training = True
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        self.training = False
+
+    def forward(self, x):
+        self.factor = 2.0 if self.training else 1.0
+        return self.factor * x
+
+    def backward(self, dy):
+        return 2.0 * dy
+
+
+def test_a_layer_is_checked_in_both_modes():
+    layer = ScaledInTraining()
+    report = check_module(layer, np.random.default_rng(0).standard_normal((6, 4)))
+    assert report.causes[0].slug == "batchnorm-mode-confused", str(report)
+    assert "right in training, wrong in evaluation" in str(report)
+    assert layer.training
+    assert check_module(layer, np.ones((6, 4)), mode="train")
+
+
+class Lookup:
+    def __init__(self):
+        self.W = np.random.default_rng(1).standard_normal((6, 3))
+
+    def forward(self, rows):
+        self.rows = rows.astype(int)
+        return self.W[self.rows]
+
+    def backward(self, dy):
+        self.dW = np.zeros_like(self.W)
+        self.dW[self.rows] = dy
+
+
+def test_whole_numbers_that_forward_rounds_down_are_indices():
+    report = check_module(Lookup(), np.array([0, 1, 1, 5, 2, 1]))
+    assert report.causes[0].slug == "overwrites-instead-of-accumulating", str(report)
+    assert not any(f.note.startswith("right here") for f in report.findings)

@@ -44,3 +44,19 @@ def test_a_narrow_cause_brings_the_wider_one():
     made = catalogue.build(net=catalogue.DerivativeOfOtherLayer, **SQUARE)(np.random.default_rng(5))
     report = check_network(made.net, made.x, made.labels)
     assert [c.slug for c in report.causes[:2]] == ["stale-cache", "other-layers-values"]
+
+
+class Unnamed(catalogue.SoftmaxCrossEntropy):
+    """A criterion whose name tells nothing."""
+
+
+class TargetsForgottenByCriterion(Unnamed):
+    def derivative(self):
+        return self.p / len(self.y)
+
+
+def test_a_criterion_is_known_by_what_it_gives():
+    made = catalogue.build()(np.random.default_rng(5))
+    made.net.criterion = TargetsForgottenByCriterion()
+    report = check_network(made.net, made.x, made.labels)
+    assert report.causes[0].slug == "one-hot-not-subtracted", str(report)

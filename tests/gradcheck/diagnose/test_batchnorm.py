@@ -327,3 +327,25 @@ def test_a_failing_check_is_quick():
     began = time.perf_counter()
     check(normalise(), derive(DX["no mean"][1]), arrays)
     assert time.perf_counter() - began < 1.0  # 0.1 on an idle machine
+
+
+def test_channels_as_many_as_columns():
+    """γ of two channels fits the last axis as well, and runs along axis 1."""
+    rng = np.random.default_rng(2)
+    x, gamma = rng.standard_normal((3, 2, 3, 2)), np.array([0.7, 1.6])
+
+    def normalised(x):
+        centred = x - x.mean(axis=(0, 2, 3), keepdims=True)
+        return centred, 1 / np.sqrt((centred**2).mean(axis=(0, 2, 3), keepdims=True) + 1e-5)
+
+    def forward(x, gamma):
+        centred, rstd = normalised(x)
+        return gamma[:, None, None] * centred * rstd
+
+    def backward(dy, x, gamma):
+        centred, rstd = normalised(x)
+        d, hat = dy * gamma[:, None, None], centred * rstd
+        return rstd * (d - hat * (d * hat).mean(axis=(0, 2, 3), keepdims=True)), None
+
+    report = check(forward, backward, [x, gamma], ("x", "gamma"))
+    assert report.causes[0].slug == "batchnorm-mean-term-missing", str(report)

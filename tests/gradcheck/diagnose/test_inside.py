@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gradcheck import check
+from gradcheck import check, check_gradient
 
 RNG = np.random.default_rng(3)
 
@@ -134,3 +134,86 @@ def test_a_mask_that_hides_all_entries_it_should_is_not_a_missing_derivative():
 
     report = check(leaky, backward, [draw(6, 4), draw(4, 5)], ("x", "w"))
     assert "activation-derivative-missing" not in [c.slug for c in report.causes]
+
+
+# ---------------------------------------------------------------- side by side, transposed
+
+
+def test_one_gate_of_several_in_one_matrix():
+    def forward(x, w):
+        a, g = np.split(x @ w, 2, axis=1)
+        return sigmoid(a) * np.tanh(g)
+
+    def backward(dy, x, w):
+        a, g = np.split(x @ w, 2, axis=1)
+        da = dy * np.tanh(g)  # where the derivative of the sigmoid belongs
+        dg = dy * sigmoid(a) * (1 - np.tanh(g) ** 2)
+        dz = np.concatenate([da, dg], axis=1)
+        return dz @ w.T, x.T @ dz
+
+    report = check(forward, backward, [draw(6, 4), draw(4, 6)], ("x", "w"))
+    assert first(report, "w") == "activation-derivative-missing", str(report)
+
+
+def test_weights_of_shape_outputs_by_inputs():
+    def backward(dy, x, w):
+        return dy @ w, (dy.T @ x)
+
+    report = check(lambda x, w: np.tanh(x @ w.T), backward, [draw(6, 4), draw(3, 4)], ("x", "w"))
+    assert first(report, "w") == "activation-derivative-missing", str(report)
+
+
+def test_updated_weights_of_shape_outputs_by_inputs():
+    def backward(dy, x, w):
+        dw = dy.T @ x
+        return dy @ (w - 0.1 * dw), dw
+
+    report = check(lambda x, w: x @ w.T, backward, [draw(6, 4), draw(3, 4)], ("x", "w"))
+    assert "wrong-weights" in [c.slug for c in report.causes[:3]], str(report)
+
+
+# ---------------------------------------------------------------- the loss of a whole network
+
+
+LABELS = np.array([0, 2, 1, 1, 0, 2, 2, 1])
+
+
+def loss_of_network(u, b, v, x, labels):
+    z = np.maximum(x @ u + b, 0) @ v
+    z = z - z.max(axis=1, keepdims=True)
+    return (np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), labels]).mean()
+
+
+def gradient_of_network(at_loss, at_hidden):
+    def gradient(u, b, v, x, labels):
+        h = np.maximum(x @ u + b, 0)
+        e = np.exp(h @ v)
+        dz = at_loss(e / e.sum(axis=1, keepdims=True), np.eye(3)[labels]) / len(x)
+        dh = at_hidden(dz @ v.T, h)
+        return x.T @ dh, dh.sum(axis=0), h.T @ dz, None, None
+
+    return gradient
+
+
+def right_loss(p, y):
+    return p - y
+
+
+def right_hidden(dh, h):
+    return dh * (h > 0)
+
+
+@pytest.mark.parametrize(
+    ("at_loss", "at_hidden", "slug"),
+    [
+        (lambda p, y: p, right_hidden, "one-hot-not-subtracted"),
+        (lambda p, y: len(p) * (p - y), right_hidden, "scaled-by-batch"),
+        (right_loss, lambda dh, h: dh, "activation-derivative-missing"),
+        (right_loss, lambda dh, h: dh * (dh > 0), "cotangent-masked"),
+    ],
+)
+def test_the_loss_of_a_network(at_loss, at_hidden, slug):
+    inputs = [draw(4, 5), draw(5), draw(5, 3), draw(8, 4), LABELS]
+    gradient = gradient_of_network(at_loss, at_hidden)
+    report = check_gradient(loss_of_network, gradient, inputs, ["u", "b", "v", "x", "labels"])
+    assert report.causes[0].slug == slug, str(report)
