@@ -215,6 +215,10 @@ def weights_of_backward(evidence: Evidence, found: Affine) -> Array | None:
     if not np.isfinite(gradient).all() or gradient.shape[1] != evidence.inputs[found.x].shape[1]:
         return None
     used = np.linalg.lstsq(delta, gradient, rcond=None)[0]
+    seen, right = delta.any(axis=0), evidence.inputs[found.w].T
+    if seen.any() and not seen.all():  # nothing shows what is used of units that are dead
+        size = float((right[seen] ** 2).sum())
+        used[~seen] = right[~seen] * float((used[seen] * right[seen]).sum()) / size
     return used if close(delta @ used, gradient, 10 * certainty(evidence, found.x)) else None
 
 

@@ -74,9 +74,6 @@ class Fit:
     atom: Array
     constant: float
 
-    def is_multiple_of(self, other: "Fit") -> bool:
-        return np.array_equal(self.atom, other.atom)
-
 
 def fits(
     factor: Array, weight: Array, tolerance: float, variables: dict[str, Array]

@@ -162,7 +162,7 @@ CAUSES: dict[str, Row] = {
     ),
     "parameter-modified": Row(
         "{call} changes the parameter {name}: only the step of the optimiser may",
-        0.94,
+        0.95,
         wider=("input-modified",),
     ),
     "input-modified": Row("{call} changes its argument {name} in place: work on a copy", 0.95),

@@ -62,6 +62,8 @@ def are_targets(evidence: Evidence, i: int, j: int) -> bool:
 
     They are of one shape, and fewer numbers come out, or forward sees their difference only.
     """
+    if sum(y.size for y in evidence.outputs) == 1 and is_of_the_batch(evidence, i, j):
+        return True
     if evidence.inputs[i].shape != evidence.inputs[j].shape:
         return False
     if sum(y.size for y in evidence.outputs) < evidence.inputs[i].size:
@@ -72,6 +74,14 @@ def are_targets(evidence: Evidence, i: int, j: int) -> bool:
     there = evidence.outputs_at(moved)
     near = 1e-9 if evidence.inputs[i].dtype == np.float64 else 1e-3
     return there is not None and close(flat(there), flat(evidence.outputs), near)
+
+
+def is_of_the_batch(evidence: Evidence, i: int, j: int) -> bool:
+    """Whether input j has an entry for each row of another input, of which input i has none."""
+    count = len(evidence.inputs[j])
+    others = [a for k, a in enumerate(evidence.inputs) if k not in (i, j) and is_floating(a)]
+    has_rows = any(a.ndim == 2 and len(a) == count for a in others)
+    return has_rows and evidence.inputs[i].shape[:1] != (count,)
 
 
 def turned_cotangent(evidence: Evidence, i: int) -> Iterator[Cause]:

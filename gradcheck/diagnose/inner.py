@@ -10,7 +10,7 @@ from gradcheck.diagnose.atoms import fits
 from gradcheck.diagnose.causes import cause
 from gradcheck.diagnose.chain import shortest
 from gradcheck.diagnose.evidence import Evidence
-from gradcheck.diagnose.experiments import agreement, certainty
+from gradcheck.diagnose.experiments import agreement, certainty, close
 from gradcheck.verdict import Cause
 
 Array = np.ndarray
@@ -39,9 +39,15 @@ def wrong_slope(evidence: Evidence, i: int) -> Iterator[Cause]:
     with np.errstate(all="ignore"):
         taken = shortest(fits((dz / dy).ravel(), weight, near, variables))
         right = shortest(fits(found.slope.ravel(), weight, near, variables))
-    if taken and not (right and taken[0].is_multiple_of(right[0])):
+    if taken and not is_multiple(taken[0].atom, found.slope.ravel(), near):
         meant = right[0].formula if right else "φ'(z)"
         yield cause("activation-derivative-formula", match, taken=taken[0].formula, formula=meant)
+
+
+def is_multiple(atom: Array, slope: Array, near: float) -> bool:
+    """Whether it is the right slope but for a constant: the form is right then."""
+    factor = float(atom @ slope) / (float(atom @ atom) or 1.0)
+    return close(factor * atom, slope, near)
 
 
 def delta_of_backward(evidence: Evidence, found: Affine, i: int) -> Array | None:

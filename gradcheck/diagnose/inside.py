@@ -12,8 +12,9 @@ import numpy as np
 
 from gradcheck.arrays import is_floating
 from gradcheck.diagnose.affine import affines_of
+from gradcheck.diagnose.causes import cause
 from gradcheck.diagnose.evidence import Evidence
-from gradcheck.diagnose.experiments import certainty, close, jacobian, remembered
+from gradcheck.diagnose.experiments import agreement, certainty, close, jacobian, remembered
 from gradcheck.diagnose.slope import slips
 from gradcheck.verdict import Cause
 
@@ -46,6 +47,24 @@ def slope_inside(evidence: Evidence, i: int) -> Iterator[Cause]:
             if told:
                 yield from told
                 return
+
+
+def weights_untransposed(evidence: Evidence, i: int) -> Iterator[Cause]:
+    """dx has δ·w where δ·wᵀ belongs, and whatever else x is used for beside."""
+    if len(evidence.outputs) != 1 or evidence.is_fixed or evidence.outputs[0].ndim == 0:
+        return
+    count = len(evidence.outputs[0])
+    for x, w in products_of(evidence, count) if 1 < count <= ROWS else ():
+        weights = np.asarray(evidence.inputs[w], np.float64)
+        if i != x or weights.shape[0] != weights.shape[1] or not evidence.measured(i).all():
+            continue
+        rows = per_row(evidence, w)
+        delta = None if rows is None else divided(rows[1], evidence.inputs[x], evidence, w)
+        if delta is not None:
+            match = agreement(evidence, i, evidence.numeric[i] + delta @ (weights - weights.T))
+            name = evidence.names[w]
+            detail = f"{name} was not transposed: δ·{name}"
+            yield cause("wrong-weights", match, detail=detail, x=evidence.names[i], w=name)
 
 
 def wrong_columns(found: Deltas, near: float) -> Array:
@@ -148,4 +167,4 @@ def product_of(evidence: Evidence, x: int, w: int) -> Array:
     return np.asarray(evidence.inputs[x] @ evidence.inputs[w], np.float64)
 
 
-RECOGNISERS = (slope_inside,)
+RECOGNISERS = (slope_inside, weights_untransposed)

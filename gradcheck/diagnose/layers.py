@@ -37,13 +37,19 @@ class Layers:
     ----------
     x : the input that the first layer takes.
     steps : the weights of each layer and its bias, None where it has none.
+    last : what follows the last layer, where something does.
     slope : φ' in backward, the right one or another.
+    only : the layer below which that is so; None for all.
+    untransposed : the layer whose weights backward does not transpose.
     """
 
     x: int
     steps: tuple[tuple[int, int | None], ...]
     phi: Activation
+    last: Activation | None = None
     slope: Slope = right_slope
+    only: int | None = None
+    untransposed: int | None = None
 
     @property
     def w(self) -> int:
@@ -68,27 +74,36 @@ class Layers:
         return found
 
     def value(self, inputs: Sequence[Any]) -> Array:
-        return self.passed(inputs)[-1][1]
+        z = self.passed(inputs)[-1][1]
+        return z if self.last is None else self.last.value(z)
 
     def pull(self, i: int, dz: Array, inputs: Sequence[Any]) -> Array | None:
         """The gradient with respect to input i, from that with respect to z."""
         passed = self.passed(inputs)
+        if self.last is not None:
+            z, count = passed[-1][1], len(self.steps)
+            dz = dz * self.taken(count)(self.last, z, self.last.value(z), dz)
         for k in range(len(self.steps) - 1, -1, -1):
             (w, b), given = self.steps[k], passed[k][0]
             if i == w:
                 return np.asarray(given.T @ dz)
             if i == b:
                 return np.asarray(dz.sum(axis=0).reshape(inputs[i].shape))
-            above = dz @ np.asarray(inputs[w], np.float64).T
+            weights = np.asarray(inputs[w], np.float64)
+            above = dz @ (weights if k == self.untransposed else weights.T)
             if k == 0:
                 return above if i == self.x else None
             z = passed[k - 1][1]
-            dz = above * self.slope(self.phi, z, given, above)
+            dz = above * self.taken(k)(self.phi, z, given, above)
         return None
+
+    def taken(self, k: int) -> Slope:
+        """φ' as backward takes it below layer k."""
+        return self.slope if self.only in (None, k) else right_slope
 
 
 def networks(inputs: Sequence[Any]) -> Iterator[Layers]:
-    """Networks of two layers or more that the inputs may be the parts of, up to `MOST`."""
+    """Networks that the inputs may be the parts of, up to `MOST`: φ(x·w + b), or deeper ones."""
     yield from islice(every_network(inputs), MOST)
 
 
@@ -100,8 +115,13 @@ def every_network(inputs: Sequence[Any]) -> Iterator[Layers]:
                 given = [b for b in biases if b is not None]
                 if len(set(given)) < len(given) or set(given) & {x, *weights}:
                     continue
+                steps = tuple(zip(weights, biases, strict=True))
                 for name in HIDDEN:
-                    yield Layers(x, tuple(zip(weights, biases, strict=True)), ACTIVATIONS[name])
+                    phi = ACTIVATIONS[name]
+                    if len(steps) > 1:
+                        yield Layers(x, steps, phi)
+                    else:
+                        yield Layers(x, steps, phi, phi)
 
 
 def chains(
@@ -113,7 +133,7 @@ def chains(
         for w in matrices:
             if w not in used and inputs[w].shape[0] == width:
                 yield from chains(inputs, matrices, (*used, w))
-    if len(used) > 2:
+    if len(used) > 1:
         yield used[1:]
 
 

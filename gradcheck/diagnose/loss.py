@@ -33,6 +33,9 @@ FLAT = 1e-12
 SEEN = 1e-9
 """Relative to the largest entry: a gradient below this would not be missed where p is clipped."""
 
+AS_GOOD = 0.98
+"""The match of targets that are missing from a loss without a name."""
+
 HALF = 0.5
 
 UNEXPLAINED = 0.3
@@ -44,7 +47,7 @@ def losses(evidence: Evidence, i: int) -> Iterator[Cause]:
     if evidence.analytic[i] is None:
         return
     known = found_in(evidence)
-    if known is None:
+    if known is None or not known.loss.wrong:
         return
     with np.errstate(all="ignore"):
         yield from unshifted(evidence, known, i)
@@ -194,6 +197,30 @@ def flat_where_clipped(evidence: Evidence, i: int) -> Iterator[Cause]:
                 return
 
 
+def targets_left_out(evidence: Evidence, i: int) -> Iterator[Cause]:
+    """What the gradient is off by is a multiple of the targets, row by row of the cotangent."""
+    x, known = evidence.inputs[i], evidence.measured(i)
+    if analytic_of(evidence, i) is None or not known.all() or x.ndim == 0 or x.size < FEWEST:
+        return
+    if len(evidence.outputs) != 1 or evidence.outputs[0].size >= x.size:
+        return
+    weights = wide(evidence.cotangents[0])
+    if weights.shape != x.shape[: weights.ndim] or not weights.all():
+        return
+    weights = weights.reshape(weights.shape + (1,) * (x.ndim - weights.ndim))
+    off = (wide(evidence.analytic[i]) - evidence.numeric[i]) / weights
+    for targets in target_choices(evidence.inputs, Source(i), wide(x)):
+        t = targets(evidence.inputs)
+        size = float((t * t).sum())
+        if t.shape != off.shape or not size or np.ptp(t) == 0:
+            continue
+        factor = float((off * t).sum()) / size
+        if factor and abs(off - factor * t).max() <= BOTH_EXACT * abs(off).max():
+            formula = f"what is off is {factor:.4g} times them"
+            yield cause("one-hot-not-subtracted", AS_GOOD, formula=formula)
+            return
+
+
 def of_target(loss: Loss, z: Array, t: Array) -> Array | None:
     """The probability of what is the case, for each entry; None for a loss without any."""
     if loss.name.startswith("binary"):
@@ -320,6 +347,7 @@ def saturating(e: Array, n: Array) -> tuple[float, float] | None:
 RECOGNISERS: tuple[Callable[..., Iterator[Cause]], ...] = (
     losses,
     flat_where_clipped,
+    targets_left_out,
     decay,
     other_decay,
     huber,

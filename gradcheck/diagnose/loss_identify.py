@@ -10,7 +10,7 @@ import numpy as np
 from gradcheck.arrays import is_floating
 from gradcheck.diagnose.evidence import Evidence
 from gradcheck.diagnose.layers import Layers, networks
-from gradcheck.diagnose.losses import LOSSES, MAPS, Loss, softmax
+from gradcheck.diagnose.losses import LOSSES, MAPS, OUTPUT, Loss, softmax
 from gradcheck.diagnose.replay import ROUNDING, Scene, scenes, unit, wide
 from gradcheck.diagnose.source import Source, sources
 
@@ -98,6 +98,11 @@ def candidates(evidence: Evidence) -> Iterator[Known]:
         z = source.value(evidence.inputs)
         for form in MAPS if z.ndim else ():
             yield from scaled(Known(form, source, None, 1.0), form.value(z, z), output)
+    if output.ndim == 2:
+        for layers in networks(evidence.inputs):
+            value = layers.value(evidence.inputs)
+            if len(layers.steps) > 1 and value.shape == output.shape:
+                yield from scaled(Known(OUTPUT, layers, None, 1.0), value, output)
     deeper = networks(evidence.inputs) if output.ndim < 2 else iter(())
     every: Iterator[Source | Layers] = chain(sources(evidence.inputs, None), deeper)
     for taken in every:

@@ -199,7 +199,7 @@ def views(forward: Forward, inputs: Sequence[Any], y: Array) -> Iterator[Seen]:
     small = [
         k
         for k, a in enumerate(inputs)
-        if is_floating(a) and 0 < a.size <= max(y.shape) and a.ndim <= y.ndim
+        if is_floating(a) and 0 < a.size < y.size and a.ndim <= y.ndim
     ]
     shifts: list[int] = []
     others: list[int] = []

@@ -142,16 +142,18 @@ def terms_missing(evidence: Evidence, i: int) -> Iterator[Cause]:
                 weights = term_weights(evidence, i, found, term_index(output, axis), place, n)
                 if weights is not None:
                     yield from told(weights, axis, len(output.shape))
-                    if np.count_nonzero(weights) == 1 and is_broadcast(found, n):
+                    if np.count_nonzero(weights) == 1 and is_bias(evidence, i, found):
                         detail = f"only sample {int(weights.argmax())} of {n} is there"
                         yield cause("bias-not-summed", name=evidence.names[i], detail=detail)
 
 
-def is_broadcast(found: Jacobian, count: int) -> bool:
-    """Whether the input is a bias: added to each of so many samples, each time with slope one."""
-    is_one = np.allclose(found.slopes[found.reached], 1.0, atol=1e-3)
-    is_reached = found.reached.sum(axis=1).min() >= count
-    return is_one and bool(is_reached and (found.reached.sum(axis=0) <= 1).all())
+def is_bias(evidence: Evidence, i: int, found: Jacobian) -> bool:
+    """Whether there is an entry for each column, and each output depends on that alone."""
+    shape, size = evidence.outputs[0].shape, evidence.inputs[i].size
+    if len(shape) < 2 or size != shape[-1] or not found.is_complete:
+        return False
+    columns = np.arange(found.reached.shape[1]) % size
+    return bool((found.reached <= (columns[None] == np.arange(size)[:, None])).all())
 
 
 def output_missing(evidence: Evidence, i: int, found: Jacobian) -> Iterator[Cause]:

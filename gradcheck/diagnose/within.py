@@ -10,7 +10,7 @@ from gradcheck.diagnose.causes import cause
 from gradcheck.diagnose.evidence import Evidence
 from gradcheck.diagnose.layers import Layers, Slope
 from gradcheck.diagnose.loss import score_of
-from gradcheck.diagnose.loss_identify import found_in
+from gradcheck.diagnose.loss_identify import Known, found_in
 from gradcheck.verdict import Cause
 
 Array = np.ndarray
@@ -47,7 +47,7 @@ SLIPS: Mapping[str, Slope] = {
 
 def wrong_slope(evidence: Evidence, i: int) -> Iterator[Cause]:
     """φ' left out, taken elsewhere, or of the gradient in place of z."""
-    if evidence.analytic[i] is None or not evidence.is_fixed:
+    if evidence.analytic[i] is None:
         return
     known = found_in(evidence)
     if known is None or not isinstance(known.source, Layers):
@@ -55,12 +55,26 @@ def wrong_slope(evidence: Evidence, i: int) -> Iterator[Cause]:
     phi = known.source.phi
     fields = {"name": evidence.names[i], "detail": f", for φ = {phi.name}", "right": phi.formula}
     fields["found"] = phi.formula.replace("y", "z")
+    places = [None, *range(1, len(known.source.steps) + 1)]
     for slug, slope in SLIPS.items():
-        other = replace(known, source=replace(known.source, slope=slope))
-        with np.errstate(all="ignore"):
-            score = score_of(evidence, known, i, known.loss.gradient, other)
-        if score:
-            yield cause(slug, score, **fields)
+        for only in places if len(places) > 2 else (None,):
+            other = replace(known.source, slope=slope, only=only)
+            if score := replayed(evidence, known, i, other):
+                yield cause(slug, score, **fields)
+    for k, (w, _) in enumerate(known.source.steps):
+        shape = evidence.inputs[w].shape
+        if shape[0] == shape[1]:
+            score = replayed(evidence, known, i, replace(known.source, untransposed=k))
+            name = evidence.names[w]
+            detail = f"{name} was not transposed: δ·{name}"
+            yield cause("wrong-weights", score, detail=detail, x="h", w=name)
+
+
+def replayed(evidence: Evidence, known: Known, i: int, source: Layers) -> float:
+    """How well the gradient is explained, if it is carried down in another way."""
+    with np.errstate(all="ignore"):
+        other = replace(known, source=source)
+        return score_of(evidence, known, i, known.loss.gradient, other)
 
 
 RECOGNISERS = (wrong_slope,)

@@ -55,7 +55,7 @@ def array_mistakes(
             yield Guess(mistake("stale-cache", place, detail=detail), early)
     yield from decay(step, letter, right, scene)
     for buffer, value in scene.buffers.get(name, {}).items():
-        if value.shape == right.shape:
+        if value.shape == right.shape and value.any():
             detail = f"this is what {buffer} holds"
             yield Guess(mistake("momentum-mismatch", place, detail=detail), value)
     for other, value in others.items():

@@ -349,3 +349,20 @@ def test_channels_as_many_as_columns():
 
     report = check(forward, backward, [x, gamma], ("x", "gamma"))
     assert report.causes[0].slug == "batchnorm-mean-term-missing", str(report)
+
+
+def test_a_layer_norm_over_two_axes_with_as_many_parameters():
+    rng = np.random.default_rng(3)
+    x, gamma = rng.standard_normal((5, 3, 4)), 1 + rng.random((3, 4))
+
+    def normalised(x):
+        centred = x - x.mean(axis=(1, 2), keepdims=True)
+        return centred / np.sqrt((centred**2).mean(axis=(1, 2), keepdims=True) + 1e-5)
+
+    def backward(dy, x, gamma):
+        rstd = 1 / np.sqrt(x.var(axis=(1, 2), keepdims=True) + 1e-5)
+        d = dy * gamma
+        return rstd * (d - d.mean(axis=(1, 2), keepdims=True)), None
+
+    report = check(lambda x, gamma: normalised(x) * gamma, backward, [x, gamma], ("x", "gamma"))
+    assert report.causes[0].slug == "batchnorm-variance-term-missing", str(report)

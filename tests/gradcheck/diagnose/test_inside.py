@@ -217,3 +217,87 @@ def test_the_loss_of_a_network(at_loss, at_hidden, slug):
     gradient = gradient_of_network(at_loss, at_hidden)
     report = check_gradient(loss_of_network, gradient, inputs, ["u", "b", "v", "x", "labels"])
     assert report.causes[0].slug == slug, str(report)
+
+
+# ---------------------------------------------------------------- deeper networks
+
+
+def deep(x, a, b, c):
+    return np.maximum(np.maximum(x @ a, 0) @ b, 0) @ c
+
+
+def deep_backward(upper, lower, weights):
+    def backward(dy, x, a, b, c):
+        h = np.maximum(x @ a, 0)
+        k = np.maximum(h @ b, 0)
+        dk = dy @ c.T * upper(k)
+        dh = dk @ weights(b)
+        dh = dh * lower(h)
+        return dh @ a.T, x.T @ dh, h.T @ dk, k.T @ dy
+
+    return backward
+
+
+def mask(h):
+    return h > 0
+
+
+DEEP = {
+    "the upper mask": (lambda h: 1.0, mask, np.transpose, "activation-derivative-missing"),
+    "the lower mask": (mask, lambda h: 1.0, np.transpose, "activation-derivative-missing"),
+    "both masks": (lambda h: 1.0, lambda h: 1.0, np.transpose, "activation-derivative-missing"),
+    "the weights between": (mask, mask, np.asarray, "wrong-weights"),
+}
+
+
+@pytest.mark.parametrize("mistake", DEEP)
+def test_a_network_of_three_layers(mistake):
+    *parts, slug = DEEP[mistake]
+    inputs = [draw(7, 4), draw(4, 5), draw(5, 5), draw(5, 3)]
+    report = check(deep, deep_backward(*parts), inputs, ("x", "a", "b", "c"))
+    assert report.causes[0].slug == slug, str(report)
+
+
+@pytest.mark.parametrize(
+    ("delta", "slug"),
+    [
+        (lambda y, t: y - t, "activation-derivative-missing"),
+        (lambda y, t: y * y * (1 - y), "one-hot-not-subtracted"),
+        (lambda y, t: (y - t) * sigmoid(y) * (1 - sigmoid(y)), "activation-derivative-at-output"),
+    ],
+)
+def test_a_loss_behind_an_activation(delta, slug):
+    def gradient(w, b, x, t):
+        d = 2 * delta(sigmoid(x @ w + b), t) / t.size
+        return x.T @ d, d.sum(axis=0), None, None
+
+    report = check_gradient(
+        lambda w, b, x, t: ((sigmoid(x @ w + b) - t) ** 2).mean(),
+        gradient,
+        [draw(4, 2), draw(2), draw(8, 4), RNG.random((8, 2))],
+        ["w", "b", "x", "t"],
+    )
+    assert report.causes[0].slug == slug, str(report)
+
+
+def test_weights_not_transposed_beside_a_skip():
+    def backward(dy, x, w):
+        dz = 0.1 * dy * (1 - np.tanh(x @ w) ** 2)
+        return dy + dz @ w, x.T @ dz
+
+    report = check(
+        lambda x, w: x + 0.1 * np.tanh(x @ w), backward, [draw(6, 4), draw(4, 4)], ("x", "w")
+    )
+    assert report.causes[0].slug == "wrong-weights", str(report)
+
+
+def test_a_constant_factor_beside_a_dead_unit():
+    def backward(dy, x, w):
+        dz = dy * (x @ w > 0)
+        return dz @ (0.9 * w).T, x.T @ dz
+
+    w = draw(4, 3)
+    x = np.abs(draw(6, 4))
+    w[:, 1] = -np.abs(w[:, 1])
+    report = check(lambda x, w: np.maximum(x @ w, 0), backward, [x, w], ("x", "w"))
+    assert report.causes[0].slug == "scaled-by-constant", str(report)

@@ -79,6 +79,29 @@ def test_probabilities_clipped_in_forward_alone():
     assert report.causes[0].slug == "probability-clipped", str(report)
 
 
+def test_targets_left_out_at_another_temperature():
+    def loss(z, y):
+        return -(y * np.log(softmax(z / 2))).sum(axis=1).mean()
+
+    def gradient(z, y):
+        return softmax(z / 2) / 2 / len(z), None
+
+    y = np.eye(4)[RNG.integers(0, 4, 9)]
+    report = check_gradient(loss, gradient, [draw(9, 4), y], ["z", "y"])
+    assert report.causes[0].slug == "one-hot-not-subtracted", str(report)
+
+
+def test_targets_left_out_of_a_regression_with_decay():
+    def loss(w, x, t):
+        return ((x @ w - t) ** 2).sum() / 2 + 0.3 * abs(w).sum()
+
+    def gradient(w, x, t):
+        return x.T @ (x @ w) + 0.3 * np.sign(w), None, None
+
+    report = check_gradient(loss, gradient, [draw(5), draw(8, 5), draw(8)], ["w", "x", "t"])
+    assert report.causes[0].slug == "one-hot-not-subtracted", str(report)
+
+
 def test_labels_off_by_one():
     labels = RNG.integers(0, 4, 8)
 
