@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from gradcheck.state import Snapshot, TooLarge
+from gradcheck.state import Snapshot
 
 LARGEST = 2_000
 """Objects that a pair may hold; of more nothing is kept, since that would take too long."""
@@ -49,9 +49,9 @@ def cells_of(functions: tuple[Callable[..., Any], ...]) -> Iterator[tuple[Any, A
 
 
 def beginning_of(*functions: Callable[..., Any]) -> Beginning | None:
-    """None where the functions keep nothing, or too much."""
+    """None where the functions keep nothing, too much, or what cannot be looked at."""
     try:
         found = Beginning(*functions)
-    except (TooLarge, RecursionError):
+    except Exception:  # TooLarge, or whatever their own attributes raise
         return None
     return found if found.cells or found.snapshot.holders else None

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from gradcheck.arguments import require_domain, require_twin
-from gradcheck.budget import BUDGET, limited
 from gradcheck.beginning import beginning_of
+from gradcheck.budget import BUDGET, limited
 from gradcheck.examine import Settings, examine
 from gradcheck.progress import Progress
 from gradcheck.subject import Subject, require_callable

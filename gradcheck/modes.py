@@ -8,6 +8,7 @@ from gradcheck.diagnose.causes import cause
 from gradcheck.mode import WORDS
 from gradcheck.protocol import Session, near, others
 from gradcheck.relations import Broken
+from gradcheck.subject import FAULTS
 
 Array = np.ndarray
 
@@ -23,7 +24,7 @@ def run(session: Session, known: list[str]) -> list[Broken]:
         return []  # there is no switch, or the caller has set it
     try:
         return [one for one in gradients_in_both(session) if one.name not in known]
-    except Exception as error:
+    except FAULTS as error:
         session.notes.append(f"the other mode: {type(error).__name__}: {error}")
         return []
     finally:
@@ -59,7 +60,7 @@ def are_gradients_right(session: Session) -> list[bool | None]:
     trial = session.trial
     try:
         y, found = trial.alone(session.x, session.dy)
-    except Exception:
+    except FAULTS:
         session.notes.append("there is no backward after a forward in evaluation")
         return []
     inputs = [session.x, *trial.values]

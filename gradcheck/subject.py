@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.budget import check_time
 from gradcheck.beginning import Beginning, beginning_of
+from gradcheck.budget import check_time
 
 Array = np.ndarray
 Copy = Callable[[Any], Any]
@@ -131,9 +131,11 @@ class Subject:
         now = beginning_of(*self.beginning.functions)
         if now is None:
             return None
-        self.beginning.restore()
         try:
+            self.beginning.restore()
             return self.gradients(cotangents, arrays)
+        except FAULTS:  # a state that cannot be put back, or that they cannot begin from again
+            return None
         finally:
             now.restore()
 

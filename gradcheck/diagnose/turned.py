@@ -42,7 +42,7 @@ def with_transposed(evidence: Evidence, places: set[int]) -> Evidence:
         return tuple(turn(evidence.subject.gradients(list(dy), turn(given))))
 
     subject = Subject(forward, backward, evidence.names)
-    subject.gives_tuple, subject.deadline = True, evidence.subject.deadline
+    subject.gives_tuple = True
     return replace(
         evidence,
         subject=subject,
