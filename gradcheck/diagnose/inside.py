@@ -92,7 +92,7 @@ def deltas(evidence: Evidence, i: int) -> Iterator[Deltas]:
         else:
             continue
         if given is not None and right is not None:
-            yield Deltas(given, right, arguments(evidence, x, w))
+            yield Deltas(given, right, arguments(evidence, products, x, w))
 
 
 def per_row(evidence: Evidence, i: int) -> tuple[Array, Array] | None:
@@ -148,7 +148,7 @@ def solved(gradients: Array, w: Array, evidence: Evidence, i: int) -> Array | No
     return delta if close(delta @ w.T, own, NEAR * certainty(evidence, i)) else None
 
 
-def arguments(evidence: Evidence, x: int, w: int) -> list[Array]:
+def arguments(evidence: Evidence, products: list[tuple[int, int]], x: int, w: int) -> list[Array]:
     """What φ may be taken of: x·w, with the bias, with the other products of that shape."""
     alone = product_of(evidence, x, w)
     shape = alone.shape
@@ -159,8 +159,9 @@ def arguments(evidence: Evidence, x: int, w: int) -> list[Array]:
     ]
     others = [product_of(evidence, pair.x, pair.w) for pair in affines_of(evidence)]
     whole = sum((z for z in others if z.shape == shape), np.zeros(shape))
-    found = [alone, whole]
-    return found + [z + b for z in (alone, whole) for b in biases]
+    beside = [product_of(evidence, *pair) for pair in products if not {x, w} & set(pair)]
+    found = [alone, whole, *(alone + z for z in beside if z.shape == shape)]
+    return found + [z + b for z in found for b in biases]
 
 
 def product_of(evidence: Evidence, x: int, w: int) -> Array:

@@ -96,6 +96,21 @@ def test_a_gated_cell(gate, candidate, name):
     assert first(report, name) == "activation-derivative-missing", str(report)
 
 
+@pytest.mark.parametrize("name", ["wf", "uf"])
+def test_a_gate_of_two_inputs_that_are_used_elsewhere_too(name):
+    def cell(x, h, wf, uf, wc):
+        f = sigmoid(x @ wf + h @ uf)
+        return (1 - f) * h + f * np.tanh(x @ wc)
+
+    def backward(dy, x, h, wf, uf, wc):
+        df = dy * (np.tanh(x @ wc) - h)  # where the derivative of the sigmoid belongs
+        return None, None, x.T @ df, h.T @ df, None
+
+    inputs = [draw(6, 3), draw(6, 4), draw(3, 4), draw(4, 4), draw(3, 4)]
+    report = check(cell, backward, inputs, ("x", "h", "wf", "uf", "wc"))
+    assert first(report, name) == "activation-derivative-missing", str(report)
+
+
 @pytest.mark.parametrize(
     ("slope", "slug"),
     [
