@@ -8,6 +8,9 @@ from mlp.stress.growth import DepthStudy
 from mlp.stress.remedies import untried
 from mlp.stress.series import NonFinite, Study
 
+COLUMN = 14
+"""Least width of a column of a table."""
+
 
 def passes_report(study: Study, other: Study) -> str:
     """A run's text; `other` is the same run in the other dtype."""
@@ -33,14 +36,18 @@ def title(study: Study) -> str:
 
 
 def table(study: Study) -> list[str]:
-    """Each pass: largest output, loss, and the norm of each layer's gradient."""
+    """Each pass: largest output, and the norm of each layer's gradient."""
     layers = study.of("dW").shape[1]
-    heads = [f"dW{i + 1}" for i in range(layers)]
-    lines = ["pass" + "".join(f"{h:>14}" for h in ("max|output|", *(f"|{h}|" for h in heads)))]
+    rows = [["max|output|", *(f"|dW{i + 1}|" for i in range(layers))]]
     for i in range(study.passes):
         sizes = [study.of("output", "log2_max")[i, -1], *study.of("dW")[i]]
-        lines.append(f"{i + 1:4}" + "".join(f"{power(size):>14}" for size in sizes))
-    return lines
+        rows.append([power(size) for size in sizes])
+    width = max(COLUMN, 2 + max(len(text) for row in rows for text in row))
+    counts = ["pass", *(f"{i + 1:4}" for i in range(study.passes))]
+    return [
+        count + "".join(f"{text:>{width}}" for text in row)
+        for count, row in zip(counts, rows, strict=True)
+    ]
 
 
 def power(log2_size: float) -> str:

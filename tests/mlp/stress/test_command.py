@@ -1,6 +1,7 @@
 """python -m mlp stress: what it prints, and its exit status."""
 
 import json
+import re
 
 import pytest
 
@@ -20,6 +21,15 @@ def test_text_says_what_happens(capsys):
     assert "predicted at pass 2" in text
     for remedy in ("initialisation", "learning rate", "clipping"):
         assert f"{remedy}: " in text
+
+
+def test_columns_stay_apart_however_large_the_exponents(capsys):
+    assert main(["stress", "--passes", "30", "--extended"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("pass"))
+    for line in lines[start : start + 31]:
+        assert len(line.split()) == 5  # pass, output, three gradients
+    assert re.fullmatch(r"\d\.\de\+\d{10,}", lines[start + 30].split()[1])
 
 
 @pytest.mark.parametrize(
