@@ -8,17 +8,17 @@ import numpy as np
 
 from kernels.activation import ACTIVATIONS
 from mlp.arguments import DTYPES
-from mlp.stress import toy
+from mlp.stress import plot, toy
 from mlp.stress.depth import depth
 from mlp.stress.passes import PASSES, run
-from mlp.stress.pictures import add_pictures, draw, draw_depth
+from mlp.stress.pictures import add_pictures, draw, draw_figure
 from mlp.stress.plot_command import add_plot, plot_text
 from mlp.stress.report import depth_report, passes_report
 from mlp.stress.sweep_command import add_sweep, sweep_text
 
 OF_THE_TOY: dict[str, Any] = {
     "passes": PASSES, "lr": toy.LEARNING_RATE, "input": "single", "dtype": "float64",
-    "extended": False, "chart": False, "html": None,
+    "extended": False, "chart": False,
 }  # fmt: skip
 OF_DEPTH: dict[str, Any] = {"width": 256, "init": "he", "seeds": 20}
 """Options that belong to one of the two experiments alone, and their defaults."""
@@ -105,9 +105,12 @@ def depth_text(options: argparse.Namespace) -> str:
         batchnorm=options.batchnorm,
         seeds=options.seeds,
     )
-    draw_depth(options, study)
+    text = depth_report(study)
+    draw_figure(
+        options, lambda: plot.norm_against_layer(study), f"Growth over {options.depth} layers", text
+    )
     if not options.json:
-        return depth_report(study)
+        return text
     summary: dict[str, Any] = {}
     for which in ("forward", "backward"):
         parts = dict(zip(("mean", "low", "high"), study.interval(which), strict=True))

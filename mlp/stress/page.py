@@ -1,4 +1,4 @@
-"""One HTML page about a run that a teacher can project: nothing of it is elsewhere."""
+"""Pages that a teacher can project: of a run, of a figure. Nothing of them is elsewhere."""
 
 import html
 import os
@@ -47,6 +47,8 @@ th { color: var(--soft); font-weight: 600; } td:first-child, th:first-child { te
 .words td { text-align: left; } .words th { text-align: left; }
 tr.end td { color: var(--red); font-weight: 600; } .yes { color: var(--good); font-weight: 600; }
 .no { color: var(--red); font-weight: 600; }
+.figure { background: #fff; padding: .5rem; border-radius: .3rem; }
+pre { font: .95rem/1.4 ui-monospace, monospace; overflow-x: auto; }
 .card { background: var(--card); border-left: .4rem solid var(--red); padding: 1rem 1.3rem;
   border-radius: .3rem; }
 """
@@ -74,6 +76,11 @@ def page(study: Study) -> str:
         "<h2>Pass by pass</h2>",
         passes_table(study),
     ]
+    return document(title, body)
+
+
+def document(title: str, body: list[str]) -> str:
+    """A whole page that holds these elements."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -82,10 +89,22 @@ def page(study: Study) -> str:
     )
 
 
-def write_page(study: Study, path: str | os.PathLike[str]) -> None:
-    """Write the page to a file."""
+def figure_page(title: str, svg: str, words: str) -> str:
+    """The page of a figure, a drawing on white, over what there is to read about it."""
+    return document(
+        title,
+        [
+            f"<h1>{html.escape(title)}</h1>",
+            f'<div class="figure">{svg}</div>',
+            f"<pre>{html.escape(words)}</pre>",
+        ],
+    )
+
+
+def write_page(text: str, path: str | os.PathLike[str]) -> None:
+    """Write a page to a file."""
     try:
-        Path(path).write_text(page(study), encoding="utf-8")
+        Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
         raise type(error)(f"{os.fspath(path)} cannot be written: {error.strerror}") from error
 

@@ -3,6 +3,7 @@
 Every function returns a figure of its own: no display is needed, and no global state is touched.
 """
 
+import io
 import math
 import os
 from collections.abc import Sequence
@@ -283,3 +284,14 @@ def save(figure: "Figure", path: str | os.PathLike[str]) -> None:
         figure.savefig(path, format="png", metadata={"Software": None})
     except OSError as error:
         raise type(error)(f"{os.fspath(path)} cannot be written: {error.strerror}") from error
+
+
+def as_svg(figure: "Figure") -> str:
+    """The figure as an element of a page, the same for the same figure."""
+    from matplotlib import rc_context
+
+    drawing = io.StringIO()
+    with rc_context({"svg.hashsalt": "backproof", "svg.fonttype": "none"}):
+        figure.savefig(drawing, format="svg", metadata={"Date": None, "Creator": None})
+    text = drawing.getvalue()
+    return text[text.index("<svg") :]

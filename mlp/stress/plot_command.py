@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from mlp.stress import plot
+from mlp.stress.pictures import add_files, draw_figure
 from mlp.stress.series import as_plain
 from mlp.stress.store import read
 from mlp.stress.sweep_map import MAP_AXES, VALUES, sweep_map
@@ -24,7 +25,7 @@ def add_plot(commands: Any) -> None:
     for axis in ("x", "y"):
         parser.add_argument(f"--{axis}", help=", ".join(MAP_AXES) + "; those with most values")
     parser.add_argument("--phase", metavar="ACTIVATION", help="the phase diagram instead")
-    parser.add_argument("--png", metavar="FILE", help="write a picture (needs matplotlib)")
+    add_files(parser)
     parser.add_argument("--json", action="store_true", help="print the map as JSON")
 
 
@@ -32,13 +33,12 @@ def plot_text(options: argparse.Namespace) -> str:
     """Draw what was asked for; what the command prints."""
     try:
         _, lines = read(options.results)
-        if options.phase is not None:
-            return phase_text(options, lines)
-        found = sweep_map(lines, options.value, options.x, options.y)
-        if options.png:
-            plot.save(plot.sweep_heat_map(found), options.png)
-    except (OSError, ImportError) as error:
+    except OSError as error:
         raise ValueError(str(error)) from error
+    if options.phase is not None:
+        return phase_text(options, lines)
+    found = sweep_map(lines, options.value, options.x, options.y)
+    draw_figure(options, lambda: plot.sweep_heat_map(found), found.title, str(found))
     if options.json:
         plain = as_plain(vars(found) | {"means": found.means.tolist()})
         return json.dumps(plain, ensure_ascii=False)
@@ -50,13 +50,16 @@ def phase_text(options: argparse.Namespace, lines: list[dict[str, Any]]) -> str:
     measured = plot.measured_cells(
         [line for line in lines if line["cell"]["activation"] == options.phase]
     )
-    if options.png is None or not measured:
-        got = "no --png FILE" if options.png is None else "no cell of it that starts as scaled:σ_w"
+    files = [file for file in (options.png, options.html) if file]
+    if not files or not measured:
+        got = "no cell of it that starts as scaled:σ_w" if files else "no --png or --html FILE"
         raise ValueError(f"plot: --phase {options.phase} has {got}, expected one")
     sigma_w, sigma_b, _ = zip(*measured, strict=True)
     ranges = [
         (min(low, *sigmas), max(high, *sigmas))
         for (low, high), sigmas in ((plot.SIGMA_W, sigma_w), (plot.SIGMA_B, sigma_b))
     ]
-    plot.save(plot.phase_diagram(options.phase, measured, *ranges), options.png)
-    return f"{len(measured)} points (σ_w, σ_b) in {options.png}"
+    words = f"{len(measured)} points (σ_w, σ_b)"
+    title = f"Order and chaos: {options.phase}"
+    draw_figure(options, lambda: plot.phase_diagram(options.phase, measured, *ranges), title, words)
+    return f"{words} in {' and '.join(files)}"

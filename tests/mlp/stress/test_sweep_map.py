@@ -1,6 +1,7 @@
 """Maps of sweeps: means by hand, axes, the command."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from mlp.stress.grid import Grid
 from mlp.stress.store import read
 from mlp.stress.sweep import sweep
 from mlp.stress.sweep_map import sweep_map
+from tests.mlp.stress.test_page import parsed
 
 
 def line(depth, lr, seed, overflow_pass, growth=0.5):
@@ -80,12 +82,17 @@ def test_command(results, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["means"] == [[0.0, 0.0], [0.0, 0.0]]
     assert main(["stress", "plot", str(results), "--phase", "tanh", "--png", str(picture)]) == 0
     assert "2 points" in capsys.readouterr().out
+    for options in ([], ["--phase", "tanh"]):
+        place = tmp_path / "page.html"
+        assert main(["stress", "plot", str(results), *options, "--html", str(place)]) == 0
+        assert parsed(place.read_text())
 
 
 @pytest.mark.compiled  # as plain Python it takes minutes
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["missing.jsonl"], "No such file"), (["{results}", "--phase", "tanh"], "has no --png FILE"),
+    [(["missing.jsonl"], "No such file"),
+     (["{results}", "--phase", "tanh"], "has no --png or --html FILE"),
      (["{results}", "--phase", "relu", "--png", "a.png"], "has no cell of it"),
      (["{results}", "--png", "missing/a.png"], "cannot be written")],
 )  # fmt: skip
@@ -113,11 +120,18 @@ def test_file_of_a_sweep_is_read(results):
 
 
 @pytest.mark.compiled  # as plain Python it takes minutes
-def test_depth_draws_its_picture_and_has_no_page(tmp_path, capsys):
+def test_depth_draws_its_picture_and_its_page(tmp_path, capsys):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     picture, small = tmp_path / "a.png", ["stress", "--depth", "3", "--width", "4", "--seeds", "2"]
-    assert main([*small, "--png", str(picture)]) == 0
+    page = tmp_path / "a.html"
+    assert main([*small, "--png", str(picture), "--html", str(page)]) == 0
     assert picture.read_bytes().startswith(b"\x89PNG")
-    for option in (["--html", "a.html"], ["--chart"]):
-        assert main([*small, *option]) == 2
-        assert f"{option[0]} is an option of the toy" in capsys.readouterr().err
+    text = page.read_text()
+    parsed(text)
+    assert "theory of wide layers" in text
+    assert "bits a layer" in text
+    assert not re.search(r"(src|href)=\"(?!#)", text.replace('xlink:href="#', ""))
+    assert main([*small, "--html", str(page)]) == 0
+    assert page.read_text() == text
+    assert main([*small, "--chart"]) == 2
+    assert "--chart is an option of the toy" in capsys.readouterr().err
