@@ -48,6 +48,7 @@ th { color: var(--soft); font-weight: 600; } td:first-child, th:first-child { te
 tr.end td { color: var(--red); font-weight: 600; } .yes { color: var(--good); font-weight: 600; }
 .no { color: var(--red); font-weight: 600; }
 .figure { background: #fff; padding: .5rem; border-radius: .3rem; }
+.figure svg text { fill: #1c1f24; }
 pre { font: .95rem/1.4 ui-monospace, monospace; overflow-x: auto; }
 .card { background: var(--card); border-left: .4rem solid var(--red); padding: 1rem 1.3rem;
   border-radius: .3rem; }
