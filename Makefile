@@ -5,17 +5,18 @@ PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
 RUN := .venv/bin/python
 
-.PHONY: proof test test-all test-jit test-plain test-bounds lint types contract bench wheel check clean
+.PHONY: proof test test-all test-jit test-plain test-bounds lint types contract bench counts wheel check clean
 
 proof: .venv/installed-core
 	$(RUN) -m gradcheck
 
-# The suite three times over: compiled; as plain Python, which covers the lines that a compiled
-# run hides; and, in part, compiled with bounds checks. Two processes at a time.
+# The suite three times over, without the benchmarks: compiled; as plain Python, which covers the
+# lines that a compiled run hides; and, in part, compiled with bounds checks. Two processes at a
+# time.
 test: test-jit test-plain test-bounds
 
 test-jit: .venv/installed-test
-	$(RUN) -m pytest -q -n 2
+	$(RUN) -m pytest -q -n 2 tests
 
 test-plain: .venv/installed-test
 	NUMBA_DISABLE_JIT=1 $(RUN) -m pytest -q -n 2 tests/kernels tests/mlp
@@ -33,6 +34,9 @@ test-all: .venv/installed-test
 bench: .venv/installed-test
 	$(RUN) -m pytest --benchmark-only -q bench $(BENCH)
 
+counts: .venv/installed-test
+	$(RUN) -m pytest -q --thorough bench/test_instructions.py
+
 lint: .venv/installed-lint
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
@@ -49,7 +53,7 @@ wheel: .venv/installed-lint
 	$(RUN) tests/wheel_contents.py dist
 
 # Every gate, as CI has them.
-check: test proof lint types contract bench wheel
+check: test proof lint types contract bench counts wheel
 
 clean:
 	rm -rf .venv dist build *.egg-info
