@@ -5,6 +5,7 @@ so that neither Python's start nor compiling counts.
 """
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -61,7 +62,10 @@ def count(steps: tuple[int, int], environment: dict[str, str]) -> int:
 
 @pytest.mark.thorough
 @pytest.mark.compiled
-@pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not installed")
+@pytest.mark.skipif(
+    shutil.which("valgrind") is None or platform.machine() != "x86_64",
+    reason="needs valgrind and AVX2",
+)
 def test_instructions_of_a_step(tmp_path):
     environment = os.environ | AVX2 | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONHASHSEED": "0"}
     # Compiles, which under Valgrind would take minutes.
