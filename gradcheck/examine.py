@@ -190,15 +190,19 @@ class Examination:
         subject, point = self.subject, self.point
         self.add(relations.overwritten(subject, point, elsewhere(self.inputs, self.rng)))
         self.add(relations.kept(subject, point, self.settings.may_accumulate))
-        self.add(relations.laid_out(subject, point, self.rng))
+        self.add(relations.laid_out(subject, point, self.rng, self.settings.is_fixed))
         if not self.settings.is_fixed:
             self.add(nonlinear(subject, point))
-        self.add(relations.spoilt(subject))
+        self.add(relations.spoilt(subject), beside=True)
 
-    def add(self, broken: Iterable[Broken]) -> None:
+    def add(self, broken: Iterable[Broken], beside: bool = False) -> None:
+        """A finding each; of an array that has one, the first stands, or this joins it."""
         for b in broken:
+            finding = Finding(b.name, b.verdict, note=b.note, causes=(b.cause,))
             if not any(f.name == b.name and f.verdict == FAIL for f in self.findings):
-                self.findings.append(Finding(b.name, b.verdict, note=b.note, causes=(b.cause,)))
+                self.findings.append(finding)
+            elif beside:
+                self.merge(finding)
 
     def overrule(self, broken: Iterable[Broken]) -> None:
         """Relations sharper than differences: they make failures of what has passed."""

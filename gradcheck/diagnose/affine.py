@@ -133,7 +133,7 @@ def derivative_missing(evidence: Evidence, i: int) -> Iterator[Cause]:
             yield cause("activation-derivative-at-output", match, name=evidence.names[i])
     for candidate in gradients_of(evidence, found, i, dy * found.slope**2):
         match = agreement(evidence, i, candidate)
-        yield cause("chain-rule-factor-missing", match, factor="φ'(z)", what="is there twice")
+        yield cause("activation-derivative-twice", match)
 
 
 def gradients_of(evidence: Evidence, found: Affine, i: int, dz: Array) -> Iterator[Array]:
@@ -186,12 +186,19 @@ def wrong_weights(evidence: Evidence, i: int) -> Iterator[Cause]:
         return
     w, near = evidence.inputs[found.w], 10 * certainty(evidence, i)
     scale = float((used * w.T).sum() / (w * w).sum())
-    if close(used, scale * w.T, near):
-        return  # scaled, or right
+    if close(used, scale * w.T, near) or is_rounded(used, w.T, near):
+        return  # scaled, or right but for digits
     x_name, w_name = evidence.names[i], evidence.names[found.w]
     detail = what_weights(evidence, found, used, near)
     match = 0.9 if detail.endswith(UNUSED) else 1.0  # which is rather a sum without some terms
     yield cause("wrong-weights", match, detail=detail, x=x_name, w=w_name)
+
+
+def is_rounded(used: Array, right: Array, near: float) -> bool:
+    """Whether these are the right weights in half precision."""
+    with np.errstate(over="ignore"):
+        half = right.astype(np.float16).astype(np.float64)
+    return close(used, half, near / 10)
 
 
 def weights_of_backward(evidence: Evidence, found: Affine) -> Array | None:

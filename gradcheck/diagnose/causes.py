@@ -119,8 +119,8 @@ CAUSES: dict[str, Row] = {
     ),
     # ------------------------------------------------------------------ the cotangent
     "cotangent-masked": Row(
-        "entries of dy with one sign are dropped: the mask belongs on x, dx = dy·(x > 0), not "
-        "on dy",
+        "entries of dy with one sign are dropped{detail}: the mask belongs on x, dx = dy·(x > 0), "
+        "not on dy",
         0.85,
     ),
     "cotangent-clipped": Row(
@@ -177,7 +177,7 @@ CAUSES: dict[str, Row] = {
     "layout-ignored": Row(
         "another answer for the same numbers in another memory layout: {detail}", 0.9
     ),
-    "not-deterministic": Row("{call} gives another answer for the same arguments", 0.8),
+    "not-deterministic": Row("{call} gives another answer for the same arguments", 0.92),
     # ------------------------------------------------------------------ batchnorm
     "batchnorm-mean-term-missing": Row(
         "the term of the mean is missing, so Σₙ dx ≠ 0: dx = γ·rstd·(dy − mean(dy) − "
@@ -303,9 +303,13 @@ CAUSES: dict[str, Row] = {
         "this is the derivative of {other}, and the activation is {name}", 0.84
     ),
     "activation-derivative-formula": Row(
-        "φ' is taken as {taken}, where it is {formula}", 0.78
+        "φ' is taken as {taken}, where it is {formula}", 0.8
     ),
-    "activation-derivative-twice": Row("the activation's derivative is applied twice", 0.8),
+    "activation-derivative-twice": Row(
+        "the activation's derivative is multiplied in twice: dz = dy·φ'(z), once",
+        0.8,
+        wider=("chain-rule-factor-missing",),
+    ),
     "batchnorm-formula": Row(
         "{detail}: dx = γ·rstd·(dy − mean(dy) − x̂·mean(dy·x̂)), dγ = Σₙ dy·x̂, dβ = Σₙ dy", 0.8
     ),
@@ -336,6 +340,10 @@ CAUSES: dict[str, Row] = {
 }  # fmt: skip
 
 
+BEHIND = 0.999
+"""Of the score of a cause, what a wider one has at most: the narrower says more."""
+
+
 class Blanks(dict[str, object]):
     """What stands for fields that a recogniser does not know."""
 
@@ -351,12 +359,12 @@ def cause(slug: str, match: float = 1.0, **fields: object) -> Cause:
 
 
 def widened(found: Iterable[Cause]) -> tuple[Cause, ...]:
-    """The causes, and the wider ones of which they are cases: as sure, by their own weight."""
+    """The causes, and the wider ones of which they are cases: as sure, and told after them."""
     best = {one.slug: one for one in found}
     for one in list(best.values()):
         row = CAUSES[one.slug]
         for wider in row.wider:
-            score = one.score / row.weight * CAUSES[wider].weight
+            score = min(one.score / row.weight * CAUSES[wider].weight, BEHIND * one.score)
             if wider not in best or best[wider].score < score:
                 best[wider] = Cause(wider, score, one.sentence)
     return tuple(best.values())

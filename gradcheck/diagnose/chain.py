@@ -71,7 +71,7 @@ def chain_factor(evidence: Evidence, i: int) -> Iterator[Cause]:
         for fit in shortest(smooth(fits(extra, found.numeric, near, variables))):
             yield cause("chain-rule-factor-missing", 0.97, factor=fit.formula, what="is too much")
         if found.is_same(found.dy * found.slope**2, near):
-            yield cause("chain-rule-factor-missing", factor="φ'(x)", what="is there twice")
+            yield cause("activation-derivative-twice")
         if found.is_same(found.dy / found.slope, near):
             yield cause("wrong-function-derivative", given="dy/φ'(x)", right="dy·φ'(x)")
 

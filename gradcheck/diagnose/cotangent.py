@@ -63,6 +63,7 @@ def recognise(subject: Subject, point: relations.Point, i: int, factors: list[fl
         ignored(times(subject, point, i, np.asarray)),
         added(times(subject, point, i, np.asarray)),
         masked(times(subject, point, i, np.asarray), times(subject, point, i, np.abs)),
+        leaky(subject, point, i),
         quadratic(times(subject, point, i, np.asarray)),
         clipped(times(subject, point, i, np.asarray), size),
     ):
@@ -138,10 +139,25 @@ def masked(at: At, at_absolute: At) -> Cause | None:
         return cause("cotangent-masked", 0.97)
     if equal(plus, minus):
         return cause("cotangent-nonlinear", detail="its sign is lost, as in |dy|")
-    if is_leaky(plus, minus):
-        detail = "entries with one sign get another factor than the others"
-        return cause("cotangent-nonlinear", detail=detail)
-    return cause("cotangent-masked", WITHIN)
+    return None if is_leaky(plus, minus) else cause("cotangent-masked", WITHIN)
+
+
+def leaky(subject: Subject, point: relations.Point, i: int) -> Cause | None:
+    """Entries of one sign get another factor: constants that dy chooses, as a mask on it does."""
+    at, at_absolute = (times(subject, point, i, of) for of in (np.asarray, np.abs))
+    found, signs = all_of(at, (1.0, -1.0, 4.0)), all_of(at_absolute, (1.0, -1.0))
+    if found is None or signs is None or not equal(4 * found[0], found[2]):
+        return None
+    if equal(found[0], -found[1]) or not is_leaky(*found[:2]):
+        return None
+    dy = point.cotangents[0]
+    if len(point.cotangents) == 1 and dy.shape == signs[0].shape and bool(dy.all()):
+        slopes = [float(np.median(s / abs(dy))) for s in (signs[0], -signs[1])]
+        if all(equal(s, c * abs(dy)) for s, c in zip((signs[0], -signs[1]), slopes, strict=True)):
+            factor = min(slopes, key=abs) / max(slopes, key=abs)
+            return cause("cotangent-masked", detail=f", but for a factor of {factor:.3g}")
+    detail = "entries with one sign get another factor than the others"
+    return cause("cotangent-nonlinear", detail=detail)
 
 
 def is_leaky(plus: Array, minus: Array) -> bool:

@@ -38,7 +38,7 @@ AS_GOOD = 0.98
 
 HALF = 0.5
 
-UNEXPLAINED = 0.3
+UNEXPLAINED = 0.55
 """The score of saying no more than which loss forward is."""
 
 
@@ -57,11 +57,32 @@ def losses(evidence: Evidence, i: int) -> Iterator[Cause]:
             best = max(best, score)
             yield cause(wrong.slug, score if score >= EXACT else PARTLY * score, **wrong.fields)
         yield from clipped(evidence, known, i)
+        yield from smoothed_otherwise(evidence, known, i)
         if best < 1 and known.targets is not None:
             yield from rescaled(evidence, known, i)
         if best == 0:
             detail = f"forward is {known.scale:.4g} times {known.loss.name}; no known slip fits"
             yield cause("gradient-of-another-loss", UNEXPLAINED, detail=detail)
+
+
+def smoothed_otherwise(evidence: Evidence, known: Known, i: int) -> Iterator[Cause]:
+    """p − ((1 − a)·y + a/k) for an a that is not that of forward; how far off says which."""
+    scene = scenes(evidence)[0]
+    if known.loss.name != LOSSES[0].name or known.targets is None or scene.gradients[i] is None:
+        return
+    classes = known.source.value(scene.inputs).shape[-1]
+
+    def mixed(a: float) -> Callable[[Array, Array], Array]:
+        return lambda z, t: softmax(z) - ((1 - a) * t + a / classes)
+
+    right, even = known.at(scene, mixed(0.0), i), known.at(scene, mixed(1.0), i)
+    found = wide(scene.gradients[i])
+    if right is None or even is None or found.shape != right.shape:
+        return
+    change, off = (even - right).ravel(), (found - right).ravel()
+    amount = float(off @ change) / float(change @ change) if change.any() else 0.0
+    if amount and np.isfinite(amount):
+        yield cause("label-smoothing-mismatch", score_of(evidence, known, i, mixed(amount)))
 
 
 def score_of(
@@ -153,17 +174,25 @@ def probabilities(known: Known, z: Array) -> Array | None:
 def limited(evidence: Evidence, known: Known, i: int, limit: float) -> Iterator[Cause]:
     """The gradient with probabilities kept away from 0 and 1."""
 
-    def gradient(z: Array, t: Array) -> Array:
-        p = z if known.loss.takes == "probabilities" else probabilities(known, z)
-        assert p is not None
-        kept = np.clip(p, limit, 1 - limit)
-        return known.loss.gradient(kept, t) if p is z else kept - t
+    def bounded(low: float, high: float) -> Callable[[Array, Array], Array]:
+        def gradient(z: Array, t: Array) -> Array:
+            p = z if known.loss.takes == "probabilities" else probabilities(known, z)
+            assert p is not None
+            kept = np.clip(p, low, high)
+            return known.loss.gradient(kept, t) if p is z else kept - t
+
+        return gradient
 
     def added(z: Array, t: Array) -> Array:
         return known.loss.gradient(z + limit, t)
 
-    detail = f"at {limit:.3g}"
-    yield cause("probability-clipped", score_of(evidence, known, i, gradient), detail=detail)
+    for low, high, detail in (
+        (limit, 1 - limit, f"at {limit:.3g}"),
+        (limit, np.inf, f"from below, at {limit:.3g}"),
+        (-np.inf, 1 - limit, f"from above, at {1 - limit:.3g}"),
+    ):
+        score = score_of(evidence, known, i, bounded(low, high))
+        yield cause("probability-clipped", score, detail=detail)
     if known.loss.takes == "probabilities":
         score = score_of(evidence, known, i, added)
         yield cause("probability-clipped", score, detail=f"{limit:.3g} is added")

@@ -68,6 +68,11 @@ def wrong_logits(other: Of, is_linear: bool) -> tuple[Wrong, ...]:
     found = [
         Wrong("one-hot-not-subtracted", lambda z, t: softmax(z)),
         *(of_the_class_beside(k) for k in (1, -1)),
+        Wrong(
+            "one-hot-not-subtracted",
+            lambda z, t: softmax(z) - 1,
+            {"formula": f"1 is subtracted from every class; {OVER}"},
+        ),
         Wrong("targets-not-normalised", other),
         Wrong(
             "swapped-gradients",

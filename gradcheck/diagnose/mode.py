@@ -8,6 +8,7 @@ import numpy as np
 from gradcheck.arrays import is_floating
 from gradcheck.diagnose.causes import cause
 from gradcheck.diagnose.evidence import Evidence
+from gradcheck.diagnose.experiments import agreement
 from gradcheck.diagnose.groups import Groups, partitions
 from gradcheck.diagnose.normalisation import expand, first_output, replaced
 from gradcheck.diagnose.replay import scenes, wide
@@ -35,9 +36,9 @@ def evaluation(evidence: Evidence, i: int) -> Iterator[Cause]:
         for front, xhat in pairs(evidence, groups, z, slope):
             g = front * dy
             mutant = g - groups.mean(g) - xhat * groups.mean(g * xhat)
-            best = max(best, evidence.explains(i, mutant))
+            best = max(best, agreement(evidence, i, mutant))
             bare = front * dy
-            best = max(best, 0.8 * evidence.explains(i, bare))
+            best = max(best, 0.8 * agreement(evidence, i, bare))
     yield cause("batchnorm-mode-confused", best, used="training", mode="evaluation")
 
 

@@ -56,8 +56,9 @@ class Formula:
         curve = inner**2 * (1 if self.is_plain else self.inner.factor)
         if self.inner.is_outside and not self.is_plain:
             curve = self.inner.factor * inner / np.sqrt(self.inner.factor * parts.variance)
-        curve = np.where(np.isfinite(curve), curve, 0.0)
-        last = r * curve * inner ** (-self.power) * u * mean(g[2] * u)
+        inside = np.where(np.isfinite(inner), inner, 0.0)  # where it is not, u is zero
+        curve = np.divide(curve, inner, out=np.zeros(u.shape), where=np.isfinite(curve))
+        last = r * curve * inner ** (-self.power) * u * mean(g[2] * u * inside)
         more = r**self.front * parts.gamma**self.outside
         return [more * r * g[0], -more * r * mean(g[1]), -more * last]
 
@@ -74,9 +75,17 @@ class Mutant:
     """Less where a simpler mistake should go first."""
     axes: Any = None
     """Groups, where the sums run over others than in forward."""
+    is_whole: bool = False
+    """Mean and variance are those of the other groups as well."""
 
     def dz(self, parts: Parts) -> Array:
-        return self.formula.dz(parts if self.axes is None else replace(parts, groups=self.axes))
+        if self.axes is not None:
+            parts = replace(parts, groups=self.axes)
+        if self.is_whole:
+            centred = parts.z - parts.groups.mean(parts.z)
+            variance = parts.groups.mean(centred * centred)
+            parts = replace(parts, centred=centred, variance=variance)
+        return self.formula.dz(parts)
 
 
 def right_formula(found: Normalisation) -> Formula:
@@ -103,7 +112,10 @@ def mutants(found: Normalisation, shape: tuple[int, ...]) -> Iterator[Mutant]:
     for other in partitions(shape):
         if other != found.groups:
             detail = f"{other.describe()}, where forward takes {found.groups.describe()}"
-            yield Mutant("statistics-wrong-axis", right, {"detail": detail}, axes=other)
+            fields = {"detail": detail}
+            yield Mutant("statistics-wrong-axis", right, fields, axes=other)
+            if right.weights[1]:
+                yield Mutant("statistics-wrong-axis", right, fields, axes=other, is_whole=True)
 
 
 LACKING = {

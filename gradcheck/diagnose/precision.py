@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gradcheck.arrays import is_floating
+from gradcheck.coarse import NUDGES, dtype_of_numbers, is_deaf
 from gradcheck.diagnose.arrangement import numbers
 from gradcheck.diagnose.causes import cause
 from gradcheck.diagnose.evidence import Evidence
@@ -12,14 +12,6 @@ from gradcheck.diagnose.experiments import analytic_of
 from gradcheck.verdict import Cause
 
 Array = np.ndarray
-
-NUDGES = (("float32", 1e-11, 1e-5), ("float16", 1e-7, 2e-2))
-"""dtype, a relative change that is lost in it, the largest relative error that it may make."""
-
-KEPT = 0.6
-"""So many entries stay as they are, to the bit, when arguments are nudged by what the dtype
-cannot hold. (Not all: some are next to where rounding goes the other way.)"""
-
 
 END = 0.92
 """The match where the last rows or columns are zero: a loop that ends too early does that."""
@@ -48,26 +40,14 @@ def reduced_precision(evidence: Evidence, i: int) -> Iterator[Cause]:
 
 def loses(evidence: Evidence, i: int, analytic: Array, dtype: str, nudge: float) -> bool:
     """Whether the numbers are of that dtype, or come from arguments that were rounded to it."""
-    with np.errstate(all="ignore"):
-        if (analytic.astype(dtype) == analytic).all() and len(np.unique(analytic)) > 2:
-            return True
+    if dtype_of_numbers(analytic, dtype):
+        return True
     if float(np.finfo(evidence.analytic[i].dtype).eps) > nudge:
         return False
-    moved = [a * (1 + nudge) if is_floating(a) else a for a in evidence.inputs]
-    nudged = evidence.cotangents if evidence.is_fixed else [
-        c * (1 + nudge) for c in evidence.cotangents
-    ]  # fmt: skip
-    counted = analytic != 0
-    changes = [(nudged, moved)]
-    if not evidence.is_fixed:  # else one of these changes nothing that backward sees
-        changes += [(nudged, evidence.inputs), (evidence.cotangents, moved)]
-    for cotangents, inputs in changes:
-        gradients = evidence.gradients_at(cotangents, inputs)
-        if gradients is None or gradients[i] is None or gradients[i].shape != analytic.shape:
-            return False
-        if counted.any() and np.mean((gradients[i] == analytic)[counted]) > KEPT:
-            return True
-    return False
+    return is_deaf(
+        evidence.gradients_at, i, analytic, evidence.cotangents, evidence.inputs, nudge,
+        evidence.is_fixed,
+    )  # fmt: skip
 
 
 def stops(evidence: Evidence, i: int) -> Iterator[Cause]:

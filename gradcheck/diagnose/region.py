@@ -1,13 +1,14 @@
 """Regions: right in some places and wrong in others. Which are they?"""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 
+from gradcheck.arrays import flat
 from gradcheck.diagnose.causes import cause
 from gradcheck.diagnose.evidence import Evidence
-from gradcheck.diagnose.experiments import analytic_of, fresh_points
+from gradcheck.diagnose.experiments import analytic_of, fresh_points, jacobian_at
 from gradcheck.verdict import Cause
 
 Array = np.ndarray
@@ -17,6 +18,9 @@ BLOCKS = (64, 32, 16, 8, 4, 2)
 
 FEWEST = 3
 """Wrong entries, for their values to have something in common."""
+
+THROWS = 4
+"""Times that further values of x are drawn, where too few were in a region to tell which."""
 
 SURE = {np.dtype(np.float64): 1e-8, np.dtype(np.float32): 2e-3}
 """Relative to the largest entry: what is off by more is wrong, at fresh points."""
@@ -61,12 +65,37 @@ def places(evidence: Evidence, i: int, wrong: Array) -> Places:
     return Places(x[telling], off[telling], found[telling], right[telling])
 
 
+def joined(parts: Sequence[Places]) -> Places:
+    return Places(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Places)))
+
+
+def thrown(evidence: Evidence, i: int) -> Iterator[Places]:
+    """Further places, of x anywhere between the smallest and the largest that were given."""
+    x = evidence.inputs[i]
+    sure = max(SURE.get(dtype, 1e-8) for dtype in (evidence.analytic[i].dtype, x.dtype))
+    for _ in range(THROWS):
+        value = np.asarray(evidence.rng.uniform(x.min(), x.max(), x.shape), x.dtype)
+        inputs = [value if k == i else a for k, a in enumerate(evidence.inputs)]
+        found, gradients = jacobian_at(evidence, i, inputs), evidence.gradients_at(inputs=inputs)
+        if found is None or gradients is None or np.shape(gradients[i]) != x.shape:
+            return
+        right = found.slopes @ flat(evidence.cotangents)
+        given = np.asarray(gradients[i], np.float64).ravel()[found.entries]
+        off = ~(abs(given - right) <= sure * abs(right).max(initial=0))
+        size = np.fmax(abs(given), abs(right))
+        telling = off | (size > TELLING * sure * size.max(initial=0))
+        at = value.ravel()[found.entries]
+        yield Places(at[telling], off[telling], given[telling], right[telling])
+
+
 def by_value(evidence: Evidence, i: int) -> Iterator[Cause]:
     """x > t, x < t, |x| > t, |x| < t."""
     wrong = wrong_entries(evidence, i)
     if wrong is None or (wrong[evidence.measured(i)].all() and wrong.size > 1):
         return
     found = places(evidence, i, wrong)
+    if 0 < min(found.is_wrong.sum(), (~found.is_wrong).sum()) < FEWEST:
+        found = joined([found, *thrown(evidence, i)])
     if found.is_wrong.sum() < FEWEST or (~found.is_wrong).sum() < FEWEST:
         return
     best = min(split(found, evidence.names[i]), key=lambda region: (region[0], len(region[1])))

@@ -69,7 +69,7 @@ def slip_of(
             found = formula.replace("y", "z")
             yield cause("output-formula-at-input", found=found, right=formula)
     if is_equal(given, right * slope, near) and len(np.unique(slope)) > FEWEST:
-        yield cause("chain-rule-factor-missing", factor="φ'(z)", what="is there twice")
+        yield cause("activation-derivative-twice")
 
 
 def is_varied(slope: Array) -> bool:

@@ -23,8 +23,15 @@ Array = np.ndarray
 LONGEST = 512
 """Of longer axes the terms are not told apart."""
 
-DENSE = 0.9
-"""The match of one term overwriting another where every term reaches every entry."""
+FEW = 64
+"""Of several axes together, so many terms at most."""
+
+DENSE = 0.87
+"""The match of one term overwriting another where every term reaches every entry: that they are
+left out says as much."""
+
+WHOLE = 1e-3
+"""How near to one the slopes of a lookup are."""
 
 DRAWS = 40
 """Cotangents that are drawn at most, to have as many equations as terms."""
@@ -115,11 +122,18 @@ def broadcast_axes(evidence: Evidence, i: int) -> set[int]:
     shape, larger = evidence.inputs[i].shape, evidence.outputs[0].shape
     found = jacobian(evidence, i)
     owner = None if found is None else owners(found)
-    if owner is not None:
-        where = owner.reshape(larger)
-        return {k for k in range(len(larger)) if (where == where.take([0], axis=k)).all()}
+    if found is not None and owner is not None:
+        where, seen = owner.reshape(larger), found.reached.any(axis=0).reshape(larger)
+        return {k for k in range(len(larger)) if is_one(where, seen, k)}
     padded = (1,) * (len(larger) - len(shape)) + shape
     return {k for k, (a, b) in enumerate(zip(padded, larger, strict=False)) if a != b}
+
+
+def is_one(where: Array, seen: Array, axis: int) -> bool:
+    """Whether all outputs along the axis that depend on an entry at all depend on the same."""
+    highest = np.where(seen, where, -1).max(axis=axis)
+    lowest = np.where(seen, where, where.max() + 1).min(axis=axis)
+    return bool((highest <= lowest).all())
 
 
 def terms_missing(evidence: Evidence, i: int) -> Iterator[Cause]:
@@ -137,11 +151,13 @@ def terms_missing(evidence: Evidence, i: int) -> Iterator[Cause]:
         start += output.size
         if len(evidence.outputs) > 1:
             continue
-        for axis, n in enumerate(output.shape):
-            if 1 < n <= LONGEST:
-                weights = term_weights(evidence, i, found, term_index(output, axis), place, n)
+        for axes in axes_sets(output.ndim):
+            n = int(np.prod([output.shape[k] for k in axes]))
+            if 1 < n <= LONGEST and (len(axes) == 1 or n <= FEW):
+                which = term_index(output, axes)
+                weights = term_weights(evidence, i, found, which, place, n)
                 if weights is not None:
-                    yield from told(weights, axis, len(output.shape))
+                    yield from told(weights, axes)
                     if np.count_nonzero(weights) == 1 and is_bias(evidence, i, found):
                         detail = f"only sample {int(weights.argmax())} of {n} is there"
                         yield cause("bias-not-summed", name=evidence.names[i], detail=detail)
@@ -165,8 +181,11 @@ def output_missing(evidence: Evidence, i: int, found: Jacobian) -> Iterator[Caus
         yield cause("output-ignored", detail=lost)
 
 
-def term_index(output: Array, axis: int) -> Array:
-    return np.asarray(np.indices(output.shape)[axis].ravel())
+def term_index(output: Array, axes: tuple[int, ...]) -> Array:
+    """Which term each output belongs to: by its index along these axes."""
+    indices = np.indices(output.shape)
+    along = tuple(indices[k].ravel() for k in axes)
+    return np.asarray(np.ravel_multi_index(along, tuple(output.shape[k] for k in axes)))
 
 
 def term_weights(
@@ -222,12 +241,13 @@ def is_separate(matrix: Array) -> bool:
     return bool(((abs(matrix) > 1e-9 * abs(matrix).max(initial=0)).sum(axis=1) <= 1).all())
 
 
-def told(weights: Array, axis: int, ndim: int) -> Iterator[Cause]:
+def told(weights: Array, axes: tuple[int, ...]) -> Iterator[Cause]:
     """Which terms are left out, in words."""
     lost, kept = np.flatnonzero(weights == 0), np.flatnonzero(weights)
     if not len(lost) or not len(kept) or len(np.unique(weights[kept])) > 1:
         return
-    what = "sample" if axis == 0 else f"entry along axis {axis} of dy"
+    is_batch = axes == (0,)
+    what = "sample" if is_batch else f"entry along axis {shown(axes)} of dy"
     last = len(weights) - 1
     if len(kept) == 1:
         detail = f"only {what} {kept[0]} is counted: = in a loop where += belongs, or no sum"
@@ -238,7 +258,7 @@ def told(weights: Array, axis: int, ndim: int) -> Iterator[Cause]:
         detail = f"only {len(kept)} of {len(weights)} are counted ({what} {kept[0]} to {kept[-1]})"
     if not np.isclose(weights[kept[0]], 1):
         detail += f", times {weights[kept[0]]:g}"
-    yield cause("samples-missing" if axis == 0 else "terms-missing", detail=detail)
+    yield cause("samples-missing" if is_batch else "terms-missing", detail=detail)
 
 
 def overwritten(evidence: Evidence, i: int) -> Iterator[Cause]:
@@ -263,11 +283,38 @@ def overwritten(evidence: Evidence, i: int) -> Iterator[Cause]:
         first = np.where(found.reached, order, order.max() + 1).min(axis=1, keepdims=True)
         for kept in (places == last, places == first):
             if close(given, (terms * (kept & found.reached)).sum(axis=1), near):
-                is_scattered = len(np.unique(last[last >= 0])) > 1
+                is_scattered = len(np.unique(last[last >= 0])) > 1 or is_lookup(found)
                 detail = ": entries that are reached several times keep one term alone"
                 match = 1.0 if is_scattered else DENSE
                 yield cause("overwrites-instead-of-accumulating", match, detail=detail)
                 return
 
 
-RECOGNISERS = (not_summed, wrong_axis, terms_missing, overwritten)
+def is_lookup(found: Jacobian) -> bool:
+    """Whether every output is one entry of the input, some of them used more often."""
+    slopes, counts = found.slopes[found.reached], found.reached.sum(axis=1)
+    is_picked = bool((found.reached.sum(axis=0) <= 1).all() and (abs(slopes - 1) < WHOLE).all())
+    return is_picked and len(np.unique(counts)) > 1  # else it is broadcast
+
+
+def unused(evidence: Evidence, i: int) -> Iterator[Cause]:
+    """Forward gives the same whatever the input is, and the gradient is dy summed to its shape."""
+    analytic, known = numbers(evidence, i), evidence.measured(i)
+    if analytic is None or len(evidence.outputs) != 1 or evidence.numeric[i][known].any():
+        return
+    moved = np.asarray(evidence.inputs[i] + 1, evidence.inputs[i].dtype)
+    there = evidence.outputs_at([moved if k == i else a for k, a in enumerate(evidence.inputs)])
+    here = evidence.outputs_at(evidence.inputs)
+    if there is None or here is None or not np.array_equal(flat(there), flat(here)):
+        return
+    dy = np.asarray(evidence.cotangents[0], np.float64)
+    for axes in axes_sets(dy.ndim):
+        summed = dy.sum(axis=axes)
+        if summed.size == analytic.size:
+            is_sum = close(summed.ravel(), analytic.ravel(), certainty(evidence, i))
+            if is_sum:
+                yield cause("bias-left-out")
+                return
+
+
+RECOGNISERS = (not_summed, wrong_axis, terms_missing, overwritten, unused)

@@ -122,7 +122,8 @@ class Form:
     ddof: int = 0
     is_eps_outside: bool = False
     is_running: bool = False
-    has_bias: bool = True
+    unbiased: tuple[int, ...] = ()
+    """The layers whose biases are left out."""
     has_affine: bool = True
     activations: tuple[str, ...] = ()
 
@@ -134,10 +135,15 @@ class Form:
             "batchnorm divides the variance by n − 1" if self.ddof else "",
             "batchnorm's eps is outside the root" if self.is_eps_outside else "",
             "batchnorm uses running statistics" if self.is_running else "",
-            "" if self.has_bias else "forward leaves the biases out",
+            f"forward leaves out {self.left_out}" if self.unbiased else "",
             "" if self.has_affine else "batchnorm's forward leaves γ and β out",
         ]
         return ", ".join(t for t in told if t)
+
+    @property
+    def left_out(self) -> str:
+        which = ", ".join(str(k) for k in self.unbiased)
+        return f"the bias{'es' if len(self.unbiased) > 1 else ''} of linear layer {which}"
 
 
 @dataclass(frozen=True)
@@ -193,7 +199,8 @@ def replay(net: Any, x: Array, functions: Sequence[Activation], form: Form) -> R
 
 def linear(i: int, layer: Any, x: Array, form: Form) -> LinearStep:
     W, b = np.array(layer.W, np.float64), np.array(layer.b, np.float64)
-    return LinearStep(i, x, x @ W + (b if form.has_bias else 0), W, b, form.has_bias)
+    has_bias = i not in form.unbiased
+    return LinearStep(i, x, x @ W + (b if has_bias else 0), W, b, has_bias)
 
 
 def batchnorm(i: int, layer: Any, x: Array, form: Form) -> BatchNormStep:
@@ -243,8 +250,10 @@ def fillings(known: Sequence[Activation | None]) -> Iterator[list[Activation]]:
 def forms(net: Any) -> Iterator[Form]:
     """The course's first, then whatever else is seen."""
     plain = Form()
+    every = tuple(range(len(net.linear_layers)))
+    unbiased = [every, *((k,) for k in every)]
     if not getattr(net, "bn_layers", ()):
-        yield from (plain, replace(plain, has_bias=False))
+        yield from (plain, *(replace(plain, unbiased=layers) for layers in unbiased))
         return
     for order in ORDERS:
         ordered = replace(plain, order=order)
@@ -252,5 +261,5 @@ def forms(net: Any) -> Iterator[Form]:
         for eps in (None, *EPSILONS):
             for ddof, is_outside in product((0, 1), (False, True)):
                 yield replace(ordered, eps=eps, ddof=ddof, is_eps_outside=is_outside)
-    for changed in ({"has_bias": False}, {"has_affine": False}):
+    for changed in (*({"unbiased": layers} for layers in unbiased), {"has_affine": False}):
         yield from (replace(plain, eps=eps, **changed) for eps in (None, *EPSILONS))  # type: ignore

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-AT_OUTPUT = "activation-derivative-at-output"
+AT_INPUT = "output-formula-at-input"
 OVERWRITES = "overwrites-instead-of-accumulating"
 
 
@@ -223,8 +223,8 @@ def pointwise() -> Iterator[Mistake]:
         (L,),
         "activation-derivative-at-output",
     )
-    yield Mistake("1 - x²", np.tanh, lambda dy, x: (dy * (1 - x**2),), (S,), AT_OUTPUT)
-    yield Mistake("x(1 - x)", sigmoid, lambda dy, x: (dy * x * (1 - x),), (S,), AT_OUTPUT)
+    yield Mistake("1 - x²", np.tanh, lambda dy, x: (dy * (1 - x**2),), (S,), AT_INPUT)
+    yield Mistake("x(1 - x)", sigmoid, lambda dy, x: (dy * x * (1 - x),), (S,), AT_INPUT)
     yield Mistake("3x", lambda x: x**3, lambda dy, x: (3 * dy * x,), (S,), "power-rule")
     yield Mistake(
         "sqrt", np.sqrt, lambda dy, x: (0.5 * dy * np.sqrt(x),), (S,), "power-rule", positive=True

@@ -53,7 +53,7 @@ RECURRENT = {
         lambda z, y: 1 - z * z,
         lambda u, w: w.T,
         "w",
-        "activation-derivative-at-output",
+        "output-formula-at-input",
     ),
     "not transposed": (lambda z, y: 1 - y * y, lambda u, w: w, "h", "wrong-weights"),
     "of the other input": (lambda z, y: 1 - y * y, lambda u, w: u.T, "h", "wrong-weights"),
@@ -116,7 +116,7 @@ def test_a_gate_of_two_inputs_that_are_used_elsewhere_too(name):
     [
         (lambda b, s: 1.0, "activation-derivative-missing"),
         (lambda b, s: sigmoid(s) * (1 - sigmoid(s)), "activation-derivative-at-output"),
-        (lambda b, s: b * (1 - b), "activation-derivative-at-output"),
+        (lambda b, s: b * (1 - b), "output-formula-at-input"),
     ],
 )
 def test_a_linear_unit_with_a_gate(slope, slug):

@@ -65,7 +65,7 @@ def test_a_batch_of_two_is_told_from_a_factor_of_two(rng):
     ("slope", "slug", "told"),
     [
         (lambda z, y: 1 - y, "activation-derivative-formula", "taken as (1 − y), where it is (1 −"),
-        (lambda z, y: 1 - z**2, "activation-derivative-at-output", "1 − z² is the derivative writ"),
+        (lambda z, y: 1 - z**2, "output-formula-at-input", "1 − z² is the derivative writ"),
     ],
 )
 def test_the_wrong_slope_inside_a_layer(slope, slug, told):
