@@ -101,10 +101,16 @@ def changed(call: str, first: list[Any], second: list[Any]) -> Cause:
             return cause("accumulates-into-stale-buffer", detail="twice the first")
         differs = ~((a == b) | ((a != a) & (b != b)))
         odd = b[differs]
-        is_poison = ~np.isfinite(odd) | (abs(odd) > 1e90)
+        is_poison = is_left_over(odd)
         if is_poison.all() or (is_poison | ~np.isfinite(a[differs])).all():
             return cause("output-not-written")
     return cause("not-deterministic", call=call)
+
+
+def is_left_over(values: Array) -> Array:
+    """Which numbers are poison, or the addresses that freed memory is chained by: denormal ones."""
+    is_address = (values != 0) & (abs(values) < np.finfo(values.dtype).tiny)
+    return np.asarray(~np.isfinite(values) | (abs(values) > 1e90) | is_address)
 
 
 def spoilt(subject: Subject) -> Iterator[Broken]:

@@ -58,7 +58,7 @@ def found_in(evidence: Evidence) -> Running | None:
 
 def identify(evidence: Evidence) -> Running | None:
     inputs, y = evidence.inputs, first_output(evidence.outputs_at, evidence.inputs)
-    if y is None or y.ndim < 2:
+    if y is None or y.ndim < 2 or y.size < 2:
         return None
     x = next((k for k, a in enumerate(inputs) if np.shape(a) == y.shape), None)
     slope = None if x is None else own_slope(evidence, x)

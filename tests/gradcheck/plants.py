@@ -53,7 +53,7 @@ PLANTS = {
     "relu derivative missing": ("homework", [(RELU, "return 1.0")], REL, "activations[2].derivative", "activation-derivative-missing"),
     "derivative missing in one layer": ("homework", [(ACT, "delta = delta * (self.activations[i].derivative() if i != 1 else 1)")], {}, "activations[1].derivative", "activation-derivative-missing"),
     "derivative missing at the output": ("homework", [(ACT, "delta = delta * (self.activations[i].derivative() if i != 3 else 1)")], {}, "activations[3].derivative", "activation-derivative-missing"),
-    "tanh at z": ("homework", [KEEP_Z, (TANH, "return 1 - self.z**2")], {}, "activations[3].derivative", "activation-derivative-at-output"),
+    "tanh at z": ("homework", [KEEP_Z, (TANH, "return 1 - self.z**2")], {}, "activations[3].derivative", "activation-derivative-at-input"),
     "tanh with sigmoid's": ("homework", [(TANH, SIGMOID)], {}, "activations[3].derivative", "wrong-activation-derivative"),
     "sigmoid with tanh's": ("homework", [(SIGMOID, TANH)], SIG, "activations[2].derivative", "wrong-activation-derivative"),
     "tanh not squared": ("homework", [(TANH, "return 1 - self.state")], {}, "activations[3].derivative", "activation-derivative-formula"),

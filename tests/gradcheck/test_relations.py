@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gradcheck import check, check_gradient
+from gradcheck.relations import changed
 
 
 class Kept:
@@ -213,3 +214,10 @@ def test_what_refuses_a_layout_passes(rng):
 
     x = rng.standard_normal((3, 4))
     assert check(forward, lambda dy, x: (2 * dy * x,), [x], ["x"])
+
+
+@pytest.mark.parametrize("value", [np.nan, 3e99, 6.9e-310])
+def test_what_freed_memory_holds_is_no_random_number(value):
+    first, second = np.arange(6.0), np.arange(6.0)
+    first[4], second[4], second[5] = 0.25, value, np.nan
+    assert changed("backward", [first], [second]).slug == "output-not-written"
