@@ -8,10 +8,17 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from gradcheck.arrays import flat
 from gradcheck.diagnose.atoms import Fit, fits, power_of
 from gradcheck.diagnose.causes import cause
 from gradcheck.diagnose.evidence import Evidence
-from gradcheck.diagnose.experiments import analytic_of, certainty, close, fresh_cotangents
+from gradcheck.diagnose.experiments import (
+    analytic_of,
+    certainty,
+    close,
+    fresh_cotangents,
+    jacobian_at,
+)
 from gradcheck.diagnose.pointwise import Samples, is_multiple, samples, varies
 from gradcheck.verdict import Cause
 
@@ -22,6 +29,9 @@ UNNAMED = 0.6
 
 PARTLY = 0.9
 """The match of a missing derivative, where a factor of it is missing and may not be all of it."""
+
+IN_A_TERM = 0.9
+"""The match of a factor that is missing in one of several terms, of which none is known."""
 
 FEWEST = 5
 """So many entries at least, for a derivative without a name."""
@@ -74,6 +84,25 @@ def chain_factor(evidence: Evidence, i: int) -> Iterator[Cause]:
             yield cause("activation-derivative-twice")
         if found.is_same(found.dy / found.slope, near):
             yield cause("wrong-function-derivative", given="dy/φ'(x)", right="dy·φ'(x)")
+
+
+def factor_in_a_term(evidence: Evidence, i: int) -> Iterator[Cause]:
+    """Right where another input is one, wrong elsewhere: one term of several lacks it."""
+    found = samples(evidence, i)
+    if found is None or is_multiple(found, certainty(evidence, i)):
+        return
+    for j, name in enumerate(evidence.names):
+        if j == i or name not in found.others or (evidence.inputs[j] == 1).all():
+            continue
+        inputs = [np.ones_like(a) if k == j else a for k, a in enumerate(evidence.inputs)]
+        there, gradients = jacobian_at(evidence, i, inputs), evidence.gradients_at(inputs=inputs)
+        if there is None or gradients is None or np.shape(gradients[i]) != inputs[i].shape:
+            continue
+        right = there.slopes @ flat(evidence.cotangents)
+        given = np.asarray(gradients[i], np.float64).ravel()[there.entries]
+        if right.any() and close(given, right, 10 * certainty(evidence, i)):
+            what = "is missing in a term, or is in one too often: where it is 1, all is right"
+            yield cause("chain-rule-factor-missing", IN_A_TERM, factor=name, what=what)
 
 
 def smooth(found: Iterator[Fit]) -> Iterator[Fit]:
@@ -143,4 +172,4 @@ def is_proportional(evidence: Evidence, i: int, near: float) -> bool:
     return answer[i].shape == dy.shape and close(answer[i] * dy, analytic * other[0], near)
 
 
-RECOGNISERS = (summand_missing, wrong_power, chain_factor, wrong_function)
+RECOGNISERS = (summand_missing, wrong_power, chain_factor, factor_in_a_term, wrong_function)

@@ -21,6 +21,7 @@ from gradcheck.diagnose import (
     running,
     scaling,
     sums,
+    unused,
     within,
 )
 from gradcheck.diagnose.causes import cause, widened
@@ -39,6 +40,7 @@ FAMILIES: tuple[ModuleType, ...] = (
     affine,
     changed,
     sums,
+    unused,
     region,
     precision,
     batchnorm,

@@ -22,6 +22,9 @@ FEWEST = 3
 THROWS = 4
 """Times that further values of x are drawn, where too few were in a region to tell which."""
 
+AGAIN = 0.25
+"""The share of further places at which x has a value that was seen in the smaller part."""
+
 SURE = {np.dtype(np.float64): 1e-8, np.dtype(np.float32): 2e-3}
 """Relative to the largest entry: what is off by more is wrong, at fresh points."""
 
@@ -69,12 +72,17 @@ def joined(parts: Sequence[Places]) -> Places:
     return Places(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Places)))
 
 
-def thrown(evidence: Evidence, i: int) -> Iterator[Places]:
-    """Further places, of x anywhere between the smallest and the largest that were given."""
+def thrown(evidence: Evidence, i: int, values: Array) -> Iterator[Places]:
+    """Further places, of x anywhere between the smallest and the largest that were given.
+
+    At some of them it has one of these values, of which there are few.
+    """
     x = evidence.inputs[i]
     sure = max(SURE.get(dtype, 1e-8) for dtype in (evidence.analytic[i].dtype, x.dtype))
     for _ in range(THROWS):
-        value = np.asarray(evidence.rng.uniform(x.min(), x.max(), x.shape), x.dtype)
+        anywhere = evidence.rng.uniform(x.min(), x.max(), x.shape)
+        again = evidence.rng.random(x.shape) < AGAIN
+        value = np.asarray(np.where(again, evidence.rng.choice(values, x.shape), anywhere), x.dtype)
         inputs = [value if k == i else a for k, a in enumerate(evidence.inputs)]
         found, gradients = jacobian_at(evidence, i, inputs), evidence.gradients_at(inputs=inputs)
         if found is None or gradients is None or np.shape(gradients[i]) != x.shape:
@@ -95,7 +103,8 @@ def by_value(evidence: Evidence, i: int) -> Iterator[Cause]:
         return
     found = places(evidence, i, wrong)
     if 0 < min(found.is_wrong.sum(), (~found.is_wrong).sum()) < FEWEST:
-        found = joined([found, *thrown(evidence, i)])
+        fewer = found.x[found.is_wrong == (2 * found.is_wrong.sum() < len(found.x))]
+        found = joined([found, *thrown(evidence, i, fewer)])
     if found.is_wrong.sum() < FEWEST or (~found.is_wrong).sum() < FEWEST:
         return
     best = min(split(found, evidence.names[i]), key=lambda region: (region[0], len(region[1])))

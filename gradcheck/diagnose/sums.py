@@ -297,24 +297,4 @@ def is_lookup(found: Jacobian) -> bool:
     return is_picked and len(np.unique(counts)) > 1  # else it is broadcast
 
 
-def unused(evidence: Evidence, i: int) -> Iterator[Cause]:
-    """Forward gives the same whatever the input is, and the gradient is dy summed to its shape."""
-    analytic, known = numbers(evidence, i), evidence.measured(i)
-    if analytic is None or len(evidence.outputs) != 1 or evidence.numeric[i][known].any():
-        return
-    moved = np.asarray(evidence.inputs[i] + 1, evidence.inputs[i].dtype)
-    there = evidence.outputs_at([moved if k == i else a for k, a in enumerate(evidence.inputs)])
-    here = evidence.outputs_at(evidence.inputs)
-    if there is None or here is None or not np.array_equal(flat(there), flat(here)):
-        return
-    dy = np.asarray(evidence.cotangents[0], np.float64)
-    for axes in axes_sets(dy.ndim):
-        summed = dy.sum(axis=axes)
-        if summed.size == analytic.size:
-            is_sum = close(summed.ravel(), analytic.ravel(), certainty(evidence, i))
-            if is_sum:
-                yield cause("bias-left-out")
-                return
-
-
-RECOGNISERS = (not_summed, wrong_axis, terms_missing, overwritten, unused)
+RECOGNISERS = (not_summed, wrong_axis, terms_missing, overwritten)

@@ -125,6 +125,13 @@ def test_a_region_that_few_entries_are_in():
     assert "|x| > 2.5" in report.causes[0].sentence
 
 
+def test_a_region_that_one_entry_is_in():
+    x = np.random.default_rng(2).permutation(np.linspace(-2, 2, 12))
+    report = check(np.tanh, lambda dy, x: (dy * (1 - np.tanh(x) ** 2) * (x < 1.9),), [x], ("x",))
+    assert slugs(report)[0] == "region-wrong"
+    assert "wrong where x > " in report.causes[0].sentence
+
+
 def test_slopes_on_the_wrong_sides():
     x = draw(8, 5) + 0.0
     x += 0.2 * np.sign(x)
@@ -163,6 +170,17 @@ def test_formulas_of_a_derivative(forward, slope, slug, words):
     report = check(forward, lambda dy, x: (dy * slope(x),), [draw(6, 4)], ("x",))
     assert slugs(report)[0] == slug
     assert words in report.causes[0].sentence
+
+
+def test_a_factor_that_one_term_of_two_lacks():
+    def backward(dy, x, beta):
+        s = sigmoid(beta * x)
+        return dy * (s + x * s * (1 - s)), (dy * x * x * s * (1 - s)).sum(axis=0)
+
+    inputs = [draw(6, 4), np.array([0.5, 1.3, 1.5, 2.0])]
+    report = check(lambda x, beta: x * sigmoid(beta * x), backward, inputs, ("x", "beta"))
+    assert slugs(report)[0] == "chain-rule-factor-missing"
+    assert "the factor beta is missing in a term" in report.causes[0].sentence
 
 
 def test_probabilities_that_are_clipped_from_below_alone():
@@ -282,11 +300,22 @@ def test_a_bias_summed_over_the_batch_at_one_place_only():
     assert "along axis (2, 3)" in report.causes[0].sentence
 
 
-def test_a_bias_that_forward_does_not_add():
-    report = check(
-        lambda x, w, b: x @ w,
-        lambda dy, x, w, b: (dy @ w.T, x.T @ dy, dy.sum(axis=0)),
-        [draw(5, 4), draw(4, 3, seed=1), draw(3, seed=2)],
-        ("x", "w", "b"),
-    )
+@pytest.mark.parametrize("phi", [lambda z: z, np.tanh])
+def test_a_bias_that_forward_does_not_add(phi):
+    def backward(dy, x, w, b):
+        dz = dy if phi is not np.tanh else dy * (1 - np.tanh(x @ w) ** 2)
+        return dz @ w.T, x.T @ dz, dz.sum(axis=0)
+
+    inputs = [draw(5, 4), draw(4, 3, seed=1), draw(3, seed=2)]
+    report = check(lambda x, w, b: phi(x @ w), backward, inputs, ("x", "w", "b"))
     assert slugs(report)[0] == "bias-left-out"
+
+
+def test_a_gamma_that_forward_does_not_use_is_no_bias():
+    report = check(
+        lambda x, gamma: x + 0.0,
+        lambda dy, x, gamma: (dy, (dy * x).sum(axis=0)),
+        [draw(5, 4), draw(4, seed=1)],
+        ("x", "gamma"),
+    )
+    assert "bias-left-out" not in slugs(report)
