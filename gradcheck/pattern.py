@@ -1,7 +1,5 @@
 """pattern: in a large array that is wrong, which entries are, from a sample of them."""
 
-import time
-
 import numpy as np
 
 from gradcheck.compare import (
@@ -12,6 +10,7 @@ from gradcheck.compare import (
     badness,
     entry_probe,
 )
+from gradcheck.stopwatch import Stopwatch
 from gradcheck.verdict import FAIL
 
 Array = np.ndarray
@@ -41,10 +40,10 @@ def pattern(
     sign = float(along.probe.direction[index])
     rest = discrepancy - sign * (here.probe.analytic - here.estimate.value)
     is_alone = abs(rest) <= along.bar + here.bar
-    measured, ends = [here], time.monotonic() + SECONDS
+    measured, watch = [here], Stopwatch()
     for place in () if is_alone else block(quantity.x.shape, rng, index):
         measured.append(gauge.measure_quickly(entry_probe(place, analytic)))
-        if time.monotonic() > ends and len(measured) > FEWEST:
+        if watch.seconds > SECONDS and len(measured) > FEWEST:
             break
     findings = [gauge.judge(one, measured) for one in measured]
     worst = max(range(len(findings)), key=lambda k: badness(findings[k], measured[k].bar))

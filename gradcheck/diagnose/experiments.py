@@ -4,7 +4,6 @@ What they rest on is the Jacobian, entry of the input by entry: which outputs an
 and how steeply.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -13,6 +12,7 @@ import numpy as np
 
 from gradcheck.arrays import flat, is_floating
 from gradcheck.diagnose.evidence import Evidence
+from gradcheck.stopwatch import Stopwatch
 
 Array = np.ndarray
 Kept = TypeVar("Kept")
@@ -109,11 +109,11 @@ def jacobian_at(evidence: Evidence, i: int, inputs: list[Any]) -> Jacobian | Non
     eps = float(np.finfo(x.dtype).eps)
     slopes = np.zeros((len(entries), centre.size))
     reached = np.zeros(slopes.shape, bool)
-    ends = time.monotonic() + SECONDS
+    watch = Stopwatch()
     for k, entry in enumerate(entries):
         h = relative * max(abs(float(x.flat[entry])), SMALLEST * largest)
         sides = [moved_outputs(evidence, i, inputs, int(entry), step) for step in (h, -h)]
-        if sides[0] is None or sides[1] is None or time.monotonic() > ends:
+        if sides[0] is None or sides[1] is None or watch.seconds > SECONDS:
             return None
         change = sides[0] - sides[1]
         slopes[k] = change / (2 * h)
@@ -125,9 +125,9 @@ def affordable(evidence: Evidence, inputs: list[Any], outputs: int) -> int:
     """How many entries can be moved in the time and the memory there is."""
     seconds = []
     for _ in range(TIMED):  # of which the fastest counts: others may have had to wait
-        began = time.perf_counter()
+        watch = Stopwatch()
         evidence.outputs_at(inputs)
-        seconds.append(time.perf_counter() - began)
+        seconds.append(watch.seconds)
     calls = ALLOWANCE / max(min(seconds), 1e-6)
     return int(max(8, min(calls / 2, NUMBERS // max(outputs, 1), ENTRIES)))
 
