@@ -168,6 +168,11 @@ class Examination:
             if gradient is not None and is_floating(self.inputs[i])
         ]
 
+    @property
+    def differentiated(self) -> list[bool]:
+        """For each input, whether it has a gradient: the others are given, and stay so."""
+        return [gradient is not None for gradient in self.point.gradients]
+
     def draw_cotangents(self, outputs: list[Array]) -> list[Array]:
         """Of both signs: a backward that is wrong for one of them shows."""
         given = self.settings.cotangents
@@ -188,7 +193,8 @@ class Examination:
     def relations_hold(self) -> None:
         """What does not hold becomes a finding."""
         subject, point = self.subject, self.point
-        self.add(relations.overwritten(subject, point, elsewhere(self.inputs, self.rng)))
+        other = elsewhere(self.inputs, self.rng, differentiated=self.differentiated)
+        self.add(relations.overwritten(subject, point, other))
         self.add(relations.kept(subject, point, self.settings.may_accumulate))
         self.add(relations.laid_out(subject, point, self.rng, self.settings.is_fixed))
         if not self.settings.is_fixed:

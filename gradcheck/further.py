@@ -12,6 +12,7 @@ from gradcheck.diagnose.causes import cause
 from gradcheck.points import further_points, other_signs
 from gradcheck.relations import Point
 from gradcheck.rounding import spreads
+from gradcheck.structure import structure_of
 from gradcheck.subject import Raised, same
 from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Cause, Finding
 
@@ -34,10 +35,15 @@ NEGLIGIBLE = {8: 1e-9, 4: 1e-5}
 rounding leaves where a function is saturated."""
 
 
+FAR = 100.0
+"""Times the inputs: so far they are moved to see whether forward depends on them at all."""
+
+
 def look_elsewhere(examination: "Examination") -> None:
     """Every gradient that passed, along directions at further points."""
     first = examination.point
     steady: set[int] = set()
+    examination.notes += kept_structures(examination)
     for title, inputs, verdict in points_of(examination):
         try:
             outputs = examination.subject.outputs(inputs)
@@ -65,11 +71,21 @@ def points_of(examination: "Examination") -> Iterator[tuple[str, list[Any], str]
     a gradient that is wrong there is inconclusive.
     """
     inputs, rng = examination.inputs, examination.rng
-    for title, point in further_points(inputs, examination.point.outputs, rng):
+    outputs, differentiated = examination.point.outputs, examination.differentiated
+    for title, point in further_points(inputs, outputs, differentiated, rng):
         yield title, point, FAIL
     names, domain = examination.subject.names, examination.settings.domain
     for title, point in other_signs(inputs, names, examination.places(), domain, rng):
         yield title, point, INCONCLUSIVE
+
+
+def kept_structures(examination: "Examination") -> Iterator[str]:
+    """What differentiated inputs keep to at all points: elsewhere nothing is known."""
+    for i in examination.places():
+        structure = structure_of(examination.inputs[i])
+        if structure is not None:
+            name = examination.subject.names[i]
+            yield f"{name} is {structure.name}: so it was at the other points, too"
 
 
 def compare_there(
@@ -94,6 +110,10 @@ def compare_there(
             continue
         if gradient.shape != point.inputs[i].shape:
             continue  # what the pair keeps does not fit fewer rows: at the first point it did
+        if is_degenerate(examination, point, i):
+            what = f"forward does not depend on {names[i]}, and backward is not finite"
+            examination.notes.append(f"{title}, {what}: nothing was checked there")
+            continue
         quantity = examination.quantity(i, wide, gradient, flat(point.cotangents), rounding[i])
         places = directions(gradient.astype(np.float64), examination.rng, DIRECTIONS)
         comparison = compare(quantity, examination.rng, places)
@@ -121,6 +141,25 @@ def stale(examination: "Examination", point: Point, i: int, is_same: bool) -> st
     if first is None or first[i] is None or same(first[i], point.gradients[i]):
         return ""
     return "where these inputs are the first that are seen, the gradient is another one"
+
+
+def is_degenerate(examination: "Examination", point: Point, i: int) -> bool:
+    """Whether a batch of another size leaves forward without a derivative.
+
+    A deviation over the batch is zero for one row, whatever that is, and its gradient 0/0. The
+    size is ours: a function that is for batches has no mistake there.
+    """
+    gradient, x = point.gradients[i], point.inputs[i]
+    if x.shape == examination.inputs[i].shape or np.isfinite(gradient).all():
+        return False
+    other = list(point.inputs)
+    for size in (1.0, FAR):
+        moved = x + size * (1 + abs(x)) * examination.rng.standard_normal(x.shape)
+        other[i] = moved.astype(x.dtype)
+        outputs = examination.subject.outputs(other)
+        if not all(same(a, b) for a, b in zip(outputs, point.outputs, strict=True)):
+            return False
+    return True
 
 
 def is_negligible(finding: Finding, first: Array) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.arrays import is_floating
+from gradcheck.structure import SPREAD, is_constant, row_order, structure_of
 
 Array = np.ndarray
 
@@ -15,30 +16,61 @@ FARTHER, NEARER = 6.0, 0.1
 """Times the inputs: far enough for other regions of an activation, and near enough for others."""
 
 
-def elsewhere(inputs: Sequence[Any], rng: np.random.Generator, size: float = 1.0) -> list[Any]:
-    """Other floating inputs: the entries of each in another order, times `size`.
+def elsewhere(
+    inputs: Sequence[Any],
+    rng: np.random.Generator,
+    size: float = 1.0,
+    differentiated: Sequence[bool] | None = None,
+) -> list[Any]:
+    """Other floating inputs, as large times `size`; all of them count as differentiated by default.
 
-    So they keep the signs and the range that the caller knows to be in the domain. What is the
-    same everywhere, such as weights of zero or scales of one, is varied by half: it hides too much.
+    They keep the signs and the range that the caller knows to be in the domain. Inputs that are
+    not differentiated are not the check's to change: their rows only change places.
     """
-    return [np.asarray(size * shuffled(a, rng), a.dtype) if is_floating(a) else a for a in inputs]
+    is_varied = [True] * len(inputs) if differentiated is None else differentiated
+    return [
+        a if not is_floating(a)
+        else np.asarray(varied(a, rng, size) if v else aside(a, rng), a.dtype)
+        for a, v in zip(inputs, is_varied, strict=True)
+    ]  # fmt: skip
+
+
+def varied(array: Array, rng: np.random.Generator, size: float) -> Array:
+    """Other numbers for those of an array, that keep to what it keeps to."""
+    structure = structure_of(array)
+    return size * shuffled(array, rng) if structure is None else structure.another(array, rng, size)
+
+
+def aside(array: Array, rng: np.random.Generator) -> Array:
+    """The rows in another order, but for matrices and vectors whose order has a meaning."""
+    structure = structure_of(array)
+    is_ordered = structure is not None and not structure.is_by_rows
+    return array if is_ordered or array.ndim == 0 else row_order(array, rng)
 
 
 def shuffled(array: Array, rng: np.random.Generator) -> Array:
+    """The entries in another order.
+
+    What is the same everywhere, such as weights of zero or scales of one, is varied by half: it
+    hides too much.
+    """
     mixed = rng.permutation(array.ravel()).reshape(array.shape)
-    if array.size > 1 and (array == array.flat[0]).all():
-        reach = 0.5 * (abs(float(array.flat[0])) or 1.0)
+    if array.size > 1 and is_constant(array):
+        reach = SPREAD * (abs(float(array.flat[0])) or 1.0)
         mixed = mixed + rng.uniform(-reach, reach, array.shape)
     return np.asarray(mixed)
 
 
 def further_points(
-    inputs: Sequence[Any], outputs: Sequence[Array], rng: np.random.Generator
+    inputs: Sequence[Any],
+    outputs: Sequence[Array],
+    differentiated: Sequence[bool],
+    rng: np.random.Generator,
 ) -> Iterator[tuple[str, list[Any]]]:
     """Points, and how to call them."""
-    yield "at other inputs", elsewhere(inputs, rng)
-    yield "at larger inputs", elsewhere(inputs, rng, FARTHER)
-    yield "at smaller inputs", elsewhere(inputs, rng, NEARER)
+    yield "at other inputs", elsewhere(inputs, rng, 1.0, differentiated)
+    yield "at larger inputs", elsewhere(inputs, rng, FARTHER, differentiated)
+    yield "at smaller inputs", elsewhere(inputs, rng, NEARER, differentiated)
     for rows in batch_sizes(inputs, outputs[0]):
         of_vectors = outputs[0].ndim == 1
         if rows > 1:
@@ -62,6 +94,9 @@ def other_signs(
     for i in places:
         array = inputs[i]
         if not array.size or not array.any() or (array.min() < 0 < array.max()):
+            continue
+        structure = structure_of(array)
+        if structure is not None and structure.is_by_rows:
             continue
         moved = -shuffled(array, rng)
         low, high = (domain or {}).get(names[i], (-np.inf, np.inf))
