@@ -1,11 +1,11 @@
 """Running statistics, and the two modes of a layer that keeps them."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from gradcheck.arrays import float_dtype
+from gradcheck.averages import MEANS, VARIANCES, Statistics, faults_of_weight, movement
 from gradcheck.budget import BudgetSpent
 from gradcheck.diagnose.causes import cause
 from gradcheck.mode import WORDS
@@ -15,15 +15,6 @@ from gradcheck.relations import Broken
 from gradcheck.subject import FAULTS
 
 Array = np.ndarray
-
-MEANS = ("running_mean", "moving_mean", "running_avg", "running_mu", "mean_running")
-VARIANCES = ("running_var", "running_variance", "moving_var", "moving_variance", "running_std")
-
-OLD_WEIGHTS = ("alpha", "decay", "rho")
-"""Attributes that are the weight of the old value; `momentum` may be that of either."""
-
-FITS = 1e-6
-"""Relative: how near statistics must be to a formula to be explained by it."""
 
 
 def run(session: Session) -> list[Broken]:
@@ -89,79 +80,14 @@ def draw(session: Session, mean: Place, variance: Place) -> tuple[Array, Array]:
 
 def updated(session: Session, mean: Place, variance: Place) -> Iterator[Broken]:
     """One forward in training moves the statistics towards those of the batch."""
-    old_mean, old_variance = draw(session, mean, variance)
+    before = Statistics(*draw(session, mean, variance))
     session.trial.call(session.x.copy())
-    new_mean, new_variance = np.array(mean.get()), np.array(variance.get())
-    if near(new_mean, old_mean) and near(new_variance, old_variance):
-        yield drift("training does not update them")
-        return
-    x = session.x.astype(np.float64)
-    axes = (0,) if x.ndim == 2 else (0, *range(2, x.ndim))
-    batch, count = x.mean(axis=axes), x.size / max(x.shape[1], 1)
-    var = x.var(axis=axes)
-    moved = weight_of_old(old_mean, new_mean, batch)
-    if moved is None:
-        swapped = weight_of_old(old_mean, new_mean, var)
-        other = "it gets the variance" if swapped is not None else "no average of it and the batch"
-        yield drift(f"running_mean is not α·running_mean + (1 − α)·mean: {other}")
-        return
-    candidates = {
-        "biased": var,
-        "unbiased": var * count / max(count - 1, 1),
-        "the standard deviation": np.sqrt(var),
-        "the variance of the unbiased standard deviation": np.sqrt(var * count / (count - 1)),
-        "the mean in place of the variance": batch,
-        "the sum of squares": var * count,
-        "the mean of squares, not centred": var + batch * batch,
-        "1/√variance": 1 / np.sqrt(var + 1e-8),
-    }
-    fits = {k: weight_of_old(old_variance, new_variance, v) for k, v in candidates.items()}
-    name = next((k for k, a in fits.items() if a is not None), None)
-    if name is None:
-        yield drift("running_var is not α·running_var + (1 − α)·variance")
-    elif name not in ("biased", "unbiased"):
-        yield drift(f"running_var averages {name}")
-    elif abs(fits[name] - moved) > 1e-4:  # type: ignore[operator]
-        yield drift(f"the old mean has weight {moved:.4g}, the old variance {fits[name]:.4g}")
-    if name == "unbiased":
+    after = Statistics(np.array(mean.get()), np.array(variance.get()))
+    found = movement(before, after, session.x)
+    for fault in (*found.faults, *faults_of_weight(session.trial.layer.target, found.weight)):
+        yield drift(fault)
+    if found.is_unbiased:
         session.conventions.append(cause("unbiased-running-variance"))
-    yield from weighted(session, moved)
-
-
-def weight_of_old(old: Array, new: Array, batch: Array) -> float | None:
-    """a, where new = a·old + (1 − a)·batch; None where it is no such average."""
-    old, new, batch = np.ravel(old), np.ravel(new), np.ravel(batch)
-    if not old.shape == new.shape == batch.shape:
-        return None
-    away = old - batch
-    a = float((new - batch) @ away / (away @ away)) if away.any() else 1.0
-    close = 1e-4 if new.dtype.itemsize == 4 else FITS
-    scale = float(abs(new).max(initial=0)) or 1.0
-    return a if abs(new - batch - a * away).max(initial=0) <= close * scale else None
-
-
-def weighted(session: Session, weight: float) -> Iterator[Broken]:
-    """The weight of the old value is what the layer's α says."""
-    layer = session.trial.layer.target
-    name = next((n for n in OLD_WEIGHTS if is_share(getattr(layer, n, None))), None)
-    expected = getattr(layer, name or "momentum", None)
-    if expected is None or not is_share(expected):
-        return
-    if abs(weight - expected) < 1e-4 and (name or weight >= 0.5):
-        return
-    if abs(1 - weight - expected) < 1e-4:
-        if name is None and weight >= 0.5:
-            return  # momentum as the weight of the new value
-        yield drift(
-            f"α and 1 − α are swapped: the old value has weight {weight:.4g}, they move "
-            f"{(1 - weight) / weight:.3g} times too fast"
-        )
-    elif name or abs(weight - expected) > 1e-4:
-        yield drift(f"the old value has weight {weight:.4g}, expected {expected:.4g}")
-
-
-def is_share(value: Any) -> bool:
-    return isinstance(value, (float, np.floating)) and bool(0 < value < 1)
 
 
 def kept_in_backward(session: Session, mean: Place, variance: Place) -> Iterator[Broken]:
