@@ -12,13 +12,13 @@ from gradcheck import modes, protocol, running, sizes
 from gradcheck.arguments import require_domain
 from gradcheck.arrays import float_dtype, generator
 from gradcheck.budget import BUDGET, BudgetSpent, limited
-from gradcheck.diagnose.causes import cause, widened
+from gradcheck.diagnose.causes import cause
 from gradcheck.examine import Settings, examine
 from gradcheck.further import RIGHT_HERE
 from gradcheck.layer import Layer, quiet
 from gradcheck.points import Domain
 from gradcheck.protocol import Session
-from gradcheck.relations import Broken
+from gradcheck.relations import Broken, with_broken
 from gradcheck.state import Snapshot
 from gradcheck.subject import FAULTS, Subject, message_of
 from gradcheck.trial import Trial
@@ -296,18 +296,5 @@ def widen(target: Any, seen: set[int]) -> None:
 
 def joined(report: Report, broken: list[Broken], conventions: list[Cause]) -> Report:
     """The report, and what the tests of the protocol found: their causes go first."""
-    findings = list(report.findings)
-    for one in broken:
-        own = widened((one.cause,))
-        k = next((k for k, f in enumerate(findings) if f.name == one.name), None)
-        if k is None:
-            findings.append(Finding(one.name, one.verdict, note=one.note, causes=own))
-            continue
-        old = findings[k]
-        slugs = {c.slug for c in own}
-        known = (*own, *(c for c in old.causes if c.slug not in slugs))
-        verdict = old.verdict if one.verdict == INCONCLUSIVE else one.verdict
-        findings[k] = replace(old, verdict=verdict, note=one.note, causes=known)
-    return replace(
-        report, findings=tuple(findings), conventions=(*report.conventions, *conventions)
-    )
+    findings = tuple(with_broken(report.findings, broken))
+    return replace(report, findings=findings, conventions=(*report.conventions, *conventions))

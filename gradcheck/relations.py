@@ -3,17 +3,17 @@
 Each function makes one experiment and yields what is broken, with the cause that it shows.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from gradcheck.arrays import is_floating, jitter, largest_difference
 from gradcheck.coarse import NUDGES, dtype_of_numbers, is_deaf
-from gradcheck.diagnose.causes import cause
+from gradcheck.diagnose.causes import cause, widened
 from gradcheck.subject import Raised, Subject, copy_of, is_real, same
-from gradcheck.verdict import FAIL, INCONCLUSIVE, Cause
+from gradcheck.verdict import FAIL, INCONCLUSIVE, Cause, Finding
 
 Array = np.ndarray
 
@@ -44,6 +44,23 @@ class Broken:
     cause: Cause
     note: str
     verdict: str = FAIL
+
+
+def with_broken(findings: Iterable[Finding], broken: Iterable[Broken]) -> list[Finding]:
+    """The findings, and one for each relation that does not hold: its causes go first."""
+    found = list(findings)
+    for one in broken:
+        own = widened((one.cause,))
+        k = next((k for k, f in enumerate(found) if f.name == one.name), None)
+        if k is None:
+            found.append(Finding(one.name, one.verdict, note=one.note, causes=own))
+            continue
+        old = found[k]
+        slugs = {c.slug for c in own}
+        known = (*own, *(c for c in old.causes if c.slug not in slugs))
+        verdict = old.verdict if one.verdict == INCONCLUSIVE else one.verdict
+        found[k] = replace(old, verdict=verdict, note=one.note, causes=known)
+    return found
 
 
 @dataclass(frozen=True)

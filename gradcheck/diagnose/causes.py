@@ -112,8 +112,8 @@ CAUSES: dict[str, Row] = {
         is_convention=True,
     ),
     "dead-unit": Row(
-        "{count} of {total} units are zero for every sample: nothing can be learned there, and "
-        "nothing checked",
+        "{count} of {total} units{place} are zero for every sample: nothing can be learned "
+        "there, and nothing checked",
         0.4,
         is_convention=True,
     ),

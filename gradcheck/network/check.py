@@ -26,8 +26,10 @@ from gradcheck.network.elsewhere import look_elsewhere
 from gradcheck.network.explain import explain
 from gradcheck.network.listen import Heard, listening
 from gradcheck.network.losses import Loss
+from gradcheck.network.protocol import broken_rules
 from gradcheck.network.replay import Replay, reproduce
 from gradcheck.network.units import note_units, unused_parameters
+from gradcheck.relations import with_broken
 from gradcheck.rounding import JITTERS
 from gradcheck.subject import Raised
 from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Finding, Report
@@ -238,13 +240,17 @@ def judge(setting: Setting, rng: np.random.Generator) -> Report:
     unused: set[str] = set()
     with suppress(BudgetSpent, Raised):
         unused = unused_parameters(setting.net, trial.x, trial.gradients)
-    found, units = note_units(found, trial.gradients, setting.net, unused)
+    found, units, dead = note_units(found, trial.gradients, unused)
     found = [replace(f, where=whereabouts(f)) for f in found]
+    rules: list[str] = []
+    with suppress(BudgetSpent):
+        broken, rules = broken_rules(net, trial.x, trial.labels, replay, rng)
+        found = with_broken(found, broken)
     with suppress(BudgetSpent, Raised):  # what it keeps is that of the network as it is
         gradients_of(net, trial.x, trial.labels)
-    everything = (*first, *notes, *units, *measured.stopped)
+    everything = (*first, *notes, *units, *rules, *measured.stopped)
     title, seed, checked = setting.title, setting.seed, measured.checked
-    return Report(title, seed, tuple(found), checked, everything, (), measured.calls)
+    return Report(title, seed, tuple(found), checked, everything, dead, measured.calls)
 
 
 @dataclass

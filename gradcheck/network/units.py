@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from gradcheck.course import parameters
+from gradcheck.diagnose.causes import cause
 from gradcheck.network.drive import output_at
 from gradcheck.subject import Raised
-from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Finding
+from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Cause, Finding
 
 Array = np.ndarray
 
@@ -50,10 +51,12 @@ def changes_nothing(net: Any, x: Array, array: Array, before: Array) -> bool:
 
 
 def note_units(
-    findings: list[Finding], gradients: dict[str, Array], net: Any, unused: set[str]
-) -> tuple[list[Finding], list[str]]:
-    """Findings of dead or unused layers are no pass; notes tell dead units and identical ones."""
-    found, notes = [], []
+    findings: list[Finding], gradients: dict[str, Array], unused: set[str]
+) -> tuple[list[Finding], list[str], tuple[Cause, ...]]:
+    """Findings of dead or unused layers are no pass; conventions tell dead units, notes identical
+    ones.
+    """
+    found, notes, conventions = [], [], []
     for finding in findings:
         if finding.name in unused and finding.verdict != FAIL:
             found.append(replace(finding, verdict=INCONCLUSIVE, note=UNUSED))
@@ -63,8 +66,10 @@ def note_units(
         if is_weight and gradient is not None and gradient.ndim == 2:
             dead = (gradient == 0).all(axis=0)
             if dead.any():
-                told = f"{dead.sum()} of {dead.size} units are dead: zero for every sample"
-                notes.append(f"{finding.name}: {told}, so nothing was checked there")
+                count, total = int(dead.sum()), dead.size
+                place = f" of {finding.name.removesuffix('.W')}"
+                conventions.append(cause("dead-unit", count=count, total=total, place=place))
+                told = f"{count} of {total} units are dead: zero for every sample"
                 verdict = INCONCLUSIVE if dead.all() else PASS
                 finding = replace(finding, verdict=verdict, note=finding.note or told)
             elif is_uniform(gradient):
@@ -73,7 +78,7 @@ def note_units(
                     "constant initialisation: the units can never differ"
                 )
         found.append(finding)
-    return found, notes
+    return found, notes, tuple(conventions)
 
 
 def is_uniform(gradient: Array) -> bool:

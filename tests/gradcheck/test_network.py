@@ -258,7 +258,8 @@ def test_dead_layers_are_no_pass():
     net.linear_layers[1].b[...] = -100
     report = check_network(net, x, y)
     assert report.verdict == "inconclusive"
-    assert any("linear_layers[1].W: 4 of 4 units are dead" in note for note in report.notes)
+    assert [c.slug for c in report.conventions] == ["dead-unit"]
+    assert "4 of 4 units of linear_layers[1] are zero" in report.conventions[0].sentence
     assert not any("does not depend" in f.note for f in report.findings)
 
 
