@@ -57,28 +57,42 @@ def note_units(
     ones.
     """
     found, notes, conventions = [], [], []
-    for finding in findings:
-        if finding.name in unused and finding.verdict != FAIL:
-            found.append(replace(finding, verdict=INCONCLUSIVE, note=UNUSED))
-            continue
+    blocked = ""  # the last layer through which nothing comes back: those below have no say
+    for finding in reversed(findings):
         gradient = gradients.get(finding.name)
         is_weight = finding.name.endswith(".W") and finding.verdict == PASS
-        if is_weight and gradient is not None and gradient.ndim == 2:
-            dead = (gradient == 0).all(axis=0)
-            if dead.any():
-                count, total = int(dead.sum()), dead.size
-                place = f" of {finding.name.removesuffix('.W')}"
-                conventions.append(cause("dead-unit", count=count, total=total, place=place))
-                told = f"{count} of {total} units are dead: zero for every sample"
-                verdict = INCONCLUSIVE if dead.all() else PASS
-                finding = replace(finding, verdict=verdict, note=finding.note or told)
+        if finding.name in unused and finding.verdict != FAIL:
+            finding = replace(finding, verdict=INCONCLUSIVE, note=UNUSED)
+        elif is_weight and gradient is not None and gradient.ndim == 2:
+            place = finding.name.removesuffix(".W")
+            dead = dead_units(gradient, gradients.get(f"{place}.b"))
+            if dead.any() and not blocked:
+                told = f"{dead.sum()} of {dead.size} units are dead: zero for every sample"
+                finding = replace(finding, note=finding.note or told)
+                count, where = int(dead.sum()), f" of {place}"
+                conventions.append(cause("dead-unit", count=count, total=dead.size, place=where))
+                blocked = place if dead.all() else ""
+            if not gradient.any():
+                why = f"the gradient is zero, as all units of {blocked} are dead"
+                told = why if blocked else "the gradient is zero, as all that comes in is"
+                finding = replace(finding, verdict=INCONCLUSIVE, note=finding.note or told)
             elif is_uniform(gradient):
                 notes.append(
                     f"{finding.name}: all columns of the gradient are the same, as after a "
                     "constant initialisation: the units can never differ"
                 )
         found.append(finding)
-    return found, notes, tuple(conventions)
+    return found[::-1], notes[::-1], tuple(conventions[::-1])
+
+
+def dead_units(weights: Array, biases: Array | None) -> Array:
+    """Of each unit, whether nothing comes back to it. Where all that comes in is zero, the
+    gradient of the bias tells.
+    """
+    dead = np.asarray((weights == 0).all(axis=0))
+    if biases is None or biases.size != dead.size:
+        return dead
+    return np.asarray(dead & (biases.ravel() == 0))
 
 
 def is_uniform(gradient: Array) -> bool:

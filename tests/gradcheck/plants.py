@@ -65,7 +65,7 @@ PLANTS = {
     "W for its transpose": ("homework", [(DX, "return delta @ (" + SQUARE.format("self.W", "self.W.T") + ")")], {}, "linear_layers[2].dx", "wrong-weights"),
     "W left out": ("homework", [(DX, "return " + SQUARE.format("delta", "delta @ self.W.T"))], {}, "linear_layers[2].dx", "wrong-weights"),
     "updated weights": ("homework", [(DX, "return delta @ (self.W - 0.1 * self.dW).T"), ("self.activations, self.criterion =", "self.lr = lr\n        self.activations, self.criterion =")], {}, "linear_layers[3].dx", "wrong-weights"),
-    "weights updated in backward": ("homework", [(DX, "self.W -= 0.1 * self.dW\n        return delta @ self.W.T")], {}, "linear_layers[3].dx", "wrong-weights"),
+    "weights updated in backward": ("homework", [(DX, "self.W -= 0.1 * self.dW\n        return delta @ self.W.T")], {}, "linear_layers[3].dx", "parameter-modified"),
     "weights kept from the start": ("homework", [("self.W, self.b = weight", "self.start, self.b = None, 0\n        self.W, self.b = weight"), ("self.x = x\n", "self.x = x\n        self.start = self.W.copy() if self.start is None else self.start\n"), (DX, "return delta @ self.start.T")], {}, "linear_layers[3].dx", "stale-cache"),
     "bias not summed": ("homework", [(DB, "delta\n        return delta @")], {}, "linear_layers[3].db", "bias-not-summed"),
     "bias over the wrong axis": ("homework", [(DB, "delta.sum(axis=1, keepdims=True)\n        return delta @")], {}, "linear_layers[3].db", "bias-wrong-axis"),

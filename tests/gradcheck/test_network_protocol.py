@@ -55,7 +55,7 @@ def test_right_networks_keep_everything(name):
     assert not any("not tested" in note for note in report.notes)
 
 
-@pytest.mark.parametrize("edit, name", [
+@pytest.mark.parametrize(("edit", "name"), [
     ((FORWARD, f"x -= 0.5\n        {FORWARD}"), "x"),
     ((BACKWARD, f"labels *= 0.5\n        {BACKWARD}"), "labels"),
 ], ids=["x", "labels"])  # fmt: skip
