@@ -34,6 +34,9 @@ FRACTION = 0.25
 SAME_SCALE = {8: 1e-4, 4: 3e-2}
 """By item size, relative: how near to 1/N a ratio must be to be taken for it."""
 
+NORMALISING = ("gamma", "beta")
+"""Parameters of a normalisation."""
+
 TWIN = 1e-3
 """Relative: how near the copy in float64 must come to the layer to stand in for it."""
 
@@ -207,7 +210,8 @@ def begin(
 def scales(session: Session, inputs: list[Any]) -> list[Cause]:
     """Which gradients are means over the batch: a convention, as course years differ.
 
-    It is one for parameters, and for the gradient of a loss. The dx of a layer is what it is.
+    It is one for parameters, and for the gradient of a loss. The dx of a layer is what it is. Of
+    one part, all are means or none is: else those that are have been divided once too often.
     """
     trial, x, dy = session.trial, session.x, session.dy
     count = len(x) if x.ndim else 1
@@ -216,36 +220,47 @@ def scales(session: Session, inputs: list[Any]) -> list[Cause]:
         return []
     _, found = trial.alone(x, dy)
     found = [g if g is None else trial.fitted(i, g, inputs[i], 0) for i, g in enumerate(found)]
-    conventions = []
+    powers: dict[int, int | None] = {}
     for i, gradient in enumerate(found):
-        value = inputs[i]
-        if gradient is None or gradient.shape != np.shape(value) or (i == 0) != is_loss:
+        if gradient is None or gradient.shape != np.shape(inputs[i]) or (i == 0) != is_loss:
             continue
-        power = power_of(session, inputs, i, gradient, count)
-        if power:
+        powers[i] = power_of(session, inputs, i, gradient, count)
+    conventions = []
+    summed = {part_of(trial.names[i]) for i, power in powers.items() if power == 0}
+    for i, power in powers.items():
+        is_mean = power == -1 and part_of(trial.names[i]) not in summed
+        if power and (is_mean or (power == 1 and is_loss)):
             trial.powers[i] = power
-            what = "the mean" if power < 0 else f"{count} times the sum"
+            what = "the mean" if is_mean else f"{count} times the sum"
             conventions.append(cause("batch-scale", name=trial.names[i], what=what))
-    if 0 < len(conventions) < len(found) - 1 and not is_loss:
-        session.notes.append("some gradients are means over the batch, others are sums")
     return conventions
 
 
-def power_of(session: Session, inputs: list[Any], i: int, gradient: Array, count: int) -> int:
-    """p, where the gradient is N**p times the slopes along random directions."""
+def part_of(name: str) -> tuple[str, bool]:
+    """The layer within a layer that a parameter belongs to, and whether that is a normalisation:
+    courses that take means elsewhere take sums there.
+    """
+    place, _, letter = name.rpartition(".")
+    return place, letter in NORMALISING
+
+
+def power_of(
+    session: Session, inputs: list[Any], i: int, gradient: Array, count: int
+) -> int | None:
+    """p, where the gradient is N**p times the slopes along random directions; or None."""
     ratios = []
     for _ in range(3):
         direction = session.rng.choice([-1.0, 1.0], gradient.shape)
         estimate = session.trial.slope(inputs, session.dy, i, direction)
         analytic = float((gradient * direction).sum())
         if not estimate.is_finite or not estimate.value:
-            return 0
+            return None
         ratios.append(analytic / estimate.value)
     close = SAME_SCALE.get(gradient.dtype.itemsize, 1e-4)
-    for power in (-1, 1):
+    for power in (0, -1, 1):
         if all(abs(ratio / float(count) ** power - 1) < close for ratio in ratios):
             return power
-    return 0
+    return None
 
 
 def twin_of(trial: Trial, inputs: Sequence[Any]) -> Any:

@@ -166,6 +166,7 @@ def gradients_added_or_written(session: Session) -> Iterator[Broken]:
     if not near(np.array(trial.call(session.x.copy())), y):
         return  # forward itself remembers: the test of caches says so
     second = held(trial.receive(dy.copy()))
+    adds = session.accumulate or adds_some(session, first, second)
     for i, (name, a, b) in enumerate(zip(trial.names, first, second, strict=True)):
         if a is None or b is None or a.shape != b.shape or not abs(a).max(initial=0):
             continue
@@ -178,12 +179,18 @@ def gradients_added_or_written(session: Session) -> Iterator[Broken]:
                 cause("accumulates-into-stale-buffer", detail=detail),
                 "a second round, with nothing cleared between, gives another gradient",
             )
-        elif near(b, a) and i and session.accumulate:
+        elif near(b, a) and i and adds:
             yield Broken(
                 name, cause("overwrites-instead-of-accumulating"), "the second backward overwrites"
             )
     if trial.layer.zeroing is not None:
         yield from uncleared(session, first)
+
+
+def adds_some(session: Session, first: list[Any], second: list[Any]) -> bool:
+    """Whether a gradient of a parameter is added up, where that is allowed: so all must be."""
+    pairs = [(a, b) for a, b in zip(first[1:], second[1:], strict=True) if np.any(a)]
+    return not must_write(session) and any(near(b, 2 * a) for a, b in pairs)
 
 
 def must_write(session: Session) -> bool:

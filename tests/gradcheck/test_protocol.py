@@ -31,18 +31,57 @@ def test_an_unbiased_running_variance_is_a_convention(rng):
     assert "unbiased-running-variance" in [cause.slug for cause in report.conventions]
 
 
-def test_means_beside_sums_are_noted(rng):
+def rescaled(attribute, power):
+    """MeanAffine with one gradient times a power of the batch size."""
+
+    def backward(layer, grad_output):
+        dx = MeanAffine.backward(layer, grad_output)
+        setattr(layer, attribute, getattr(layer, attribute) * float(len(grad_output)) ** power)
+        return dx
+
+    return type("Rescaled", (MeanAffine,), {"backward": backward})
+
+
+@pytest.mark.parametrize(("attribute", "power", "name", "slug"), [
+    ("bias_grad", 1, "weight", "divided-by-batch-twice"),
+    ("weight_grad", 1, "bias", "divided-by-batch-twice"),
+    ("weight_grad", 2, "weight", "scaled-by-batch"),
+], ids=["a mean beside a sum", "the other way round", "N times the sum"])  # fmt: skip
+def test_one_layer_has_one_scale(attribute, power, name, slug, rng):
     layer = MeanAffine(rng)
-    layer.__class__ = type("Mixed", (MeanAffine,), {"backward": mixed})
+    layer.__class__ = rescaled(attribute, power)
     report = check_module(layer, rng.standard_normal((6, 3)))
-    assert report
-    assert "some gradients are means" in str(report)
+    finding = next(f for f in report.findings if f.name == name)
+    assert (finding.verdict, finding.causes[0].slug) == ("fail", slug)
 
 
-def mixed(layer, grad_output):
-    dx = MeanAffine.backward(layer, grad_output)
-    layer.bias_grad = layer.bias_grad * len(grad_output)
-    return dx
+class Accumulating(Affine):
+    """Adds to the gradients that it names, and overwrites the others."""
+
+    added = ("weight_grad", "bias_grad")
+
+    def backward(self, grad_output):
+        before = {name: getattr(self, name, 0.0) for name in self.added}
+        dx = super().backward(grad_output)
+        for name, value in before.items():
+            setattr(self, name, getattr(self, name) + value)
+        return dx
+
+    def zero_grad(self):
+        self.weight_grad, self.bias_grad = 0 * self.weight, 0 * self.bias
+
+
+@pytest.mark.parametrize("overwritten", ["weight", "bias"])
+def test_gradients_are_added_up_all_or_none(overwritten, rng):
+    layer, x = Accumulating(rng), rng.standard_normal((6, 3))
+    assert check_module(layer, x)
+    layer.added = tuple(n for n in layer.added if n != f"{overwritten}_grad")
+    report = check_module(layer, x)
+    finding = next(f for f in report.findings if f.name == overwritten)
+    assert finding.verdict == report.verdict == "fail"
+    assert finding.causes[0].slug == "overwrites-instead-of-accumulating"
+    layer.added = ()
+    assert check_module(layer, x)
 
 
 def test_dead_units_are_reported(rng):
