@@ -13,6 +13,14 @@ import numpy as np
 Array = np.ndarray
 
 
+PENALTIES: dict[str, Callable[[Array], Array]] = {
+    "L2": lambda w: w,
+    "L1": lambda w: np.asarray(np.sign(w)),
+    "squares": lambda w: w * w,
+}
+"""What weight decay adds to the gradient, by its way: the derivative of a penalty, or a mistake."""
+
+
 @dataclass(frozen=True)
 class Rule:
     """An update rule and its settings. What a mutant changes is a setting, too.
@@ -20,7 +28,7 @@ class Rule:
     Attributes
     ----------
     kind : "gradient_descent", "momentum", "nesterov", "adam", "adamw" or "rmsprop".
-    lr, momentum, beta1, beta2, eps, decay : as usual; rmsprop's ρ is beta2.
+    lr, momentum, beta1, beta2, eps, weight_decay : as usual; rmsprop's ρ is beta2.
     wrong : the slug of the mistake, "" in a right rule, and `detail`, what to say of it.
     convention : the slug, where the difference is a choice and no mistake.
     """
@@ -31,9 +39,10 @@ class Rule:
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-8
-    decay: float = 0.0
+    weight_decay: float = 0.0
     decay_way: str = "L2"
-    """"L2" adds decay·w to the gradient, "decoupled" takes lr·decay·w, "unscaled" decay·w."""
+    """"L2" adds weight_decay·w to the gradient, "decoupled" takes lr·weight_decay·w, "unscaled"
+    weight_decay·w; "L1" and "squares" have sign(w) and w² in the place of w."""
 
     sign: float = 1.0
     times: float = 1.0
@@ -83,16 +92,16 @@ class Run:
             self.total = g = self.total + g
         if rule.delayed:
             self.last, g = g, self.last + np.zeros_like(g)
-        if rule.decay_way == "L2":
-            g = g + rule.decay * w
+        if rule.decay_way in PENALTIES:
+            g = g + rule.weight_decay * PENALTIES[rule.decay_way](w)
         self.t += rule.t_step
         moved = RULES[rule.kind](self, g, lr) * rule.sign * rule.times
         if not rule.keeps:
             self.velocity = self.first = self.second = 0.0
         if rule.decay_way == "decoupled":
-            moved = moved - lr * rule.decay * w
+            moved = moved - lr * rule.weight_decay * w
         elif rule.decay_way == "unscaled":
-            moved = moved - rule.decay * w
+            moved = moved - rule.weight_decay * w
         return np.asarray(moved, np.float64)
 
     # ------------------------------------------------------------------ the rules

@@ -16,7 +16,7 @@ SETTINGS = {
     "beta1": ("beta1", "beta_1", "b1"),
     "beta2": ("beta2", "beta_2", "b2", "rho", "decay_rate"),
     "eps": ("eps", "epsilon"),
-    "decay": ("weight_decay", "decay", "l2", "reg"),
+    "weight_decay": ("weight_decay", "decay", "l2", "reg"),
 }
 """Attributes in which an object keeps its settings."""
 

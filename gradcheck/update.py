@@ -67,7 +67,7 @@ def check_update(
     decay_way : "L2" or "decoupled"; decoupled for adamw by default.
     decay_biases : whether biases decay; by default both count, as a convention.
     budget : seconds after which the check is inconclusive; None for no limit.
-    settings : lr, momentum, beta1, beta2, eps, decay. By default the object's own.
+    settings : lr, momentum, beta1, beta2, eps, weight_decay. By default the object's own.
 
     Raises
     ------
@@ -164,8 +164,8 @@ def judged(
 
 def expected(rule: Rule, history: History, decay_biases: bool | None) -> list[Rule]:
     """The rule, and those that are as right: conventions."""
-    plain = replace(rule, decay=0.0)
-    if history.is_bias and rule.decay:
+    plain = replace(rule, weight_decay=0.0)
+    if history.is_bias and rule.weight_decay:
         if decay_biases is False:
             rule = plain
         elif decay_biases is None:

@@ -140,9 +140,9 @@ def rmsprop_without_root(w: Any, g: Any, state: Any) -> Any:
 SGD = ("gradient_descent", {"lr": RATE})
 HEAVY = ("momentum", {"lr": RATE, "momentum": MOMENTUM})
 NESTEROV = ("nesterov", HEAVY[1])
-DECAYED = ("momentum", HEAVY[1] | {"decay": DECAY})
+DECAYED = ("momentum", HEAVY[1] | {"weight_decay": DECAY})
 ADAM = ("adam", {"lr": RATE, "beta1": BETA1, "beta2": BETA2, "eps": EPS})
-ADAMW = ("adamw", ADAM[1] | {"decay": DECAY})
+ADAMW = ("adamw", ADAM[1] | {"weight_decay": DECAY})
 RMSPROP = ("rmsprop", {"lr": RATE, "beta2": BETA1, "eps": EPS})
 
 STEP, VELOCITY = ("update-formula-mismatch",), ("momentum-mismatch",)

@@ -97,22 +97,25 @@ def of_second_moment(rule: Rule, share: str) -> Iterator[Rule]:
 
 
 def of_decay(rule: Rule) -> Iterator[Rule]:
-    if not rule.decay:
+    if not rule.weight_decay:
         for rate in (1e-4, 5e-4, 1e-3, 1e-2, 0.1):
-            yield rule.mutant(DECAY, f"there, {rate:g}, where none is asked for", decay=rate)
+            yield rule.mutant(DECAY, f"there, {rate:g}, where none is asked for", weight_decay=rate)
         return
-    yield rule.mutant(DECAY, "missing", decay=0.0)
+    yield rule.mutant(DECAY, "missing", weight_decay=0.0)
     ways = {
         "L2": "added to the gradient (L2), where it should be decoupled",
         "decoupled": "decoupled, where it should be added to the gradient (L2)",
         "unscaled": "decoupled without the learning rate, w ← w − decay·w",
+        "L1": "of sign(w), as of an L1 penalty: w is meant",
+        "squares": "of w², where w is meant: the gradient of ½·decay·w²",
     }
     for way, detail in ways.items():
         if way != rule.decay_way:
             yield rule.mutant(DECAY, detail, decay_way=way)
-    yield rule.mutant(DECAY, "taken twice", decay=2 * rule.decay)
-    yield rule.mutant(DECAY, "halved: of ½·decay·w², not decay·w²", decay=rule.decay / 2)
-    yield rule.mutant(DECAY, "of the wrong sign: weights grow", decay=-rule.decay)
+    yield rule.mutant(DECAY, "taken twice", weight_decay=2 * rule.weight_decay)
+    half = rule.weight_decay / 2
+    yield rule.mutant(DECAY, "halved: of ½·decay·w², not decay·w²", weight_decay=half)
+    yield rule.mutant(DECAY, "of the wrong sign: weights grow", weight_decay=-rule.weight_decay)
 
 
 def of_any(rule: Rule, lr: float) -> Iterator[Rule]:

@@ -62,6 +62,10 @@ def check_network(
     Where something is wrong, the network is replayed in NumPy from its own parameters, and
     followed in backward order: the report's first note names the first place that is wrong.
 
+    What no gradient shows is tested besides: forward and backward leave the batch, the targets
+    and the parameters as they are, running statistics are averages of the batches and still in
+    evaluation, where samples are apart, and the loss stands logits beyond ±1000.
+
     Parameters
     ----------
     net : `forward(x)`, `backward(labels)`, `zero_grads()`, `linear_layers` with W, b, dW, db

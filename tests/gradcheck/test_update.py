@@ -11,9 +11,9 @@ SGD = ("gradient_descent", {"lr": LR})
 MOMENTUM = ("momentum", {"lr": LR, "momentum": MU})
 NESTEROV = ("nesterov", {"lr": LR, "momentum": MU})
 ADAM = ("adam", {"lr": LR, "beta1": B1, "beta2": B2, "eps": EPS})
-ADAMW = ("adamw", ADAM[1] | {"decay": 0.1})
+ADAMW = ("adamw", ADAM[1] | {"weight_decay": 0.1})
 RMSPROP = ("rmsprop", {"lr": LR, "beta2": 0.9, "eps": EPS})
-DECAYED = ("momentum", MOMENTUM[1] | {"decay": 0.1})
+DECAYED = ("momentum", MOMENTUM[1] | {"weight_decay": 0.1})
 
 
 def momentum(w, g, s, *, mu=MU, lr=LR, damp=0.0, nesterov=False, keep=True, sign=1.0):
@@ -138,6 +138,9 @@ WRONG = {
     "decay twice": (lambda w, g, s: adam(w, g, s, decay=0.2), ADAMW, D, "twice"),
     "decay unscaled": (lambda w, g, s: adam(w, g, s, decay=0.1 / LR), ADAMW, D, "without the"),
     "grows": (lambda w, g, s: momentum(w, g - 0.1 * w, s), DECAYED, D, "grow"),
+    "decay of w²": (lambda w, g, s: momentum(w, g + 0.1 * w * w, s), DECAYED, D, "of w²"),
+    "decay of sign(w)": (
+        lambda w, g, s: momentum(w, g + 0.1 * np.sign(w), s), DECAYED, D, "of sign(w)"),
     "decoupled": (lambda w, g, s: momentum(w, g, s) - LR * 0.1 * w, DECAYED, D, "decoupled"),
     "adagrad": (lambda w, g, s: rmsprop(w, g, s, total=True), RMSPROP, U, "summed"),
     "rho swapped": (lambda w, g, s: rmsprop(w, g, s, rho=0.1), RMSPROP, U, "swapped"),
