@@ -9,7 +9,7 @@ from gradcheck.budget import BudgetSpent
 from gradcheck.infinite import around, infinite_entries, without
 from gradcheck.numeric import SAFETY, UNKNOWN, Estimate, Line, directional_derivative
 from gradcheck.progress import Progress, silent, tracked
-from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, POWER, Finding
+from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, POWER, Detail, Finding
 
 Array = np.ndarray
 
@@ -369,3 +369,16 @@ def entry_probe(index: tuple[int, ...], gradient: Array) -> Probe:
     unit = np.zeros(gradient.shape)
     unit[index] = 1.0
     return Probe(str(index), unit, float(gradient[index]), index)
+
+
+def detail_of(comparison: Comparison, shape: tuple[int, ...]) -> Detail | None:
+    """The numbers at single entries, laid out as the array is."""
+    single = [m for m in comparison.measured if m.probe.index is not None]
+    if not single:
+        return None
+    analytic, numeric, bar = (np.full(shape, np.nan) for _ in range(3))
+    for one in single:
+        analytic[one.probe.index] = one.probe.analytic
+        if one.estimate.is_finite and one.estimate.kink is None:
+            numeric[one.probe.index], bar[one.probe.index] = one.estimate.value, one.bar
+    return Detail(analytic, numeric, bar)

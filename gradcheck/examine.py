@@ -28,6 +28,7 @@ from gradcheck.compare import (
     Comparison,
     Quantity,
     compare,
+    detail_of,
 )
 from gradcheck.diagnose import Evidence, diagnose
 from gradcheck.diagnose.causes import cause
@@ -42,8 +43,9 @@ from gradcheck.progress import Meter, Progress
 from gradcheck.relations import Broken, Point
 from gradcheck.rounding import spreads
 from gradcheck.subject import FAULTS, Raised, Subject, as_tuple, copies, is_real, real_output
+from gradcheck.symmetric import among_symmetric
 from gradcheck.ties import tie_note
-from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Cause, Detail, Finding, Report
+from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Cause, Finding, Report
 
 Array = np.ndarray
 
@@ -242,9 +244,20 @@ class Examination:
                 comparison = self.narrow_down(quantity, comparison)
         if comparison.finding.verdict == FAIL and self.is_right_in_float64(quantity, i):
             comparison = pardoned(comparison)
+        if comparison.finding.verdict == FAIL:
+            comparison = self.among_symmetric(quantity, comparison)
         if comparison.finding.verdict == PASS and (note := tie_note(quantity, comparison)):
             self.notes.append(note)
         return comparison
+
+    def among_symmetric(self, quantity: Quantity, comparison: Comparison) -> Comparison:
+        """The comparison along symmetric changes alone, where that is what the gradient is of."""
+        name, kept = quantity.name, among_symmetric(quantity)
+        found = comparison if kept is None else compare(kept, self.rng)
+        if found.finding.verdict == FAIL:
+            return comparison
+        self.notes.append(f"{name} is symmetric, and d{name} that along symmetric changes alone")
+        return found
 
     def quantity(
         self, i: int, wide: list[Any], gradient: Array, weights: Array, spread: Array
@@ -382,16 +395,3 @@ class Examination:
         if all(y.dtype != np.float32 for y in outputs):
             return wide, float(np.finfo(np.float64).eps)
         return list(self.inputs), float(np.finfo(np.float32).eps)
-
-
-def detail_of(comparison: Comparison, shape: tuple[int, ...]) -> Detail | None:
-    """The numbers at single entries, laid out as the array is."""
-    single = [m for m in comparison.measured if m.probe.index is not None]
-    if not single:
-        return None
-    analytic, numeric, bar = (np.full(shape, np.nan) for _ in range(3))
-    for one in single:
-        analytic[one.probe.index] = one.probe.analytic
-        if one.estimate.is_finite and one.estimate.kink is None:
-            numeric[one.probe.index], bar[one.probe.index] = one.estimate.value, one.bar
-    return Detail(analytic, numeric, bar)

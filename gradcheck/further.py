@@ -9,10 +9,10 @@ import numpy as np
 from gradcheck.arrays import flat, is_floating
 from gradcheck.compare import compare, directions
 from gradcheck.diagnose.causes import cause
-from gradcheck.points import further_points, other_signs
+from gradcheck.points import further_points, other_ranges
 from gradcheck.relations import Point
 from gradcheck.rounding import spreads
-from gradcheck.structure import structure_of
+from gradcheck.structure import INTERVAL, structure_of
 from gradcheck.subject import Raised, same
 from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Cause, Finding
 
@@ -67,7 +67,7 @@ def look_elsewhere(examination: "Examination") -> None:
 def points_of(examination: "Examination") -> Iterator[tuple[str, list[Any], str]]:
     """Points, how to call them, and the verdict on a gradient that is wrong there.
 
-    Of another sign than all that the caller gave, inputs may be none that the function is for:
+    In another range than all that the caller gave, inputs may be none that the function is for:
     a gradient that is wrong there is inconclusive.
     """
     inputs, rng = examination.inputs, examination.rng
@@ -75,7 +75,7 @@ def points_of(examination: "Examination") -> Iterator[tuple[str, list[Any], str]
     for title, point in further_points(inputs, outputs, differentiated, rng):
         yield title, point, FAIL
     names, domain = examination.subject.names, examination.settings.domain
-    for title, point in other_signs(inputs, names, examination.places(), domain, rng):
+    for title, point in other_ranges(inputs, names, examination.places(), domain, rng):
         yield title, point, INCONCLUSIVE
 
 
@@ -83,7 +83,7 @@ def kept_structures(examination: "Examination") -> Iterator[str]:
     """What differentiated inputs keep to at all points: elsewhere nothing is known."""
     for i in examination.places():
         structure = structure_of(examination.inputs[i])
-        if structure is not None:
+        if structure not in (None, INTERVAL):
             name = examination.subject.names[i]
             yield f"{name} is {structure.name}: so it was at the other points, too"
 

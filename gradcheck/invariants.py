@@ -210,7 +210,7 @@ def vanishing_relations(subject: Subject, point: Point) -> Iterator[Broken]:
 
 def allows_zeros(array: Array) -> bool:
     structure = structure_of(array)
-    return structure is None or not structure.is_by_rows
+    return structure is None or structure.allows_zeros
 
 
 def unseen(subject: Subject, point: Point, inputs: list[Any], k: int) -> Iterator[int]:

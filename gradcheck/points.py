@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.arrays import is_floating
-from gradcheck.structure import SPREAD, is_constant, row_order, structure_of
+from gradcheck.structure import INTERVAL, SPREAD, is_constant, row_order, structure_of
 
 Array = np.ndarray
 
@@ -44,7 +44,7 @@ def varied(array: Array, rng: np.random.Generator, size: float) -> Array:
 def aside(array: Array, rng: np.random.Generator) -> Array:
     """The rows in another order, but for matrices and vectors whose order has a meaning."""
     structure = structure_of(array)
-    is_ordered = structure is not None and not structure.is_by_rows
+    is_ordered = structure is not None and not structure.moves_rows
     return array if is_ordered or array.ndim == 0 else row_order(array, rng)
 
 
@@ -73,38 +73,45 @@ def further_points(
     yield "at smaller inputs", elsewhere(inputs, rng, NEARER, differentiated)
     for rows in batch_sizes(inputs, outputs[0]):
         of_vectors = outputs[0].ndim == 1
+        if not all(may_be_cut(a) for a in inputs if has_rows(a, rows, of_vectors)):
+            continue
         if rows > 1:
             yield f"with {rows - 1} rows", sliced(inputs, rows, of_vectors, rows - 1)
         if rows > 2 and outputs[0].ndim:  # a loss may broadcast one row against what it keeps
             yield "with one row", sliced(inputs, rows, of_vectors, 1)
 
 
-def other_signs(
+def other_ranges(
     inputs: Sequence[Any],
     names: Sequence[str],
     places: Sequence[int],
     domain: Domain,
     rng: np.random.Generator,
 ) -> Iterator[tuple[str, list[Any]]]:
-    """For each array without entries of one sign, a point where all have it.
+    """For each array without entries of one sign, a point where all have it; for one between zero
+    and one, a point above.
 
     What relu or abs do there, the caller's inputs do not show. Points outside the domain that is
     given are left out; where none is, the caller may have meant one.
     """
     for i in places:
         array = inputs[i]
-        if not array.size or not array.any() or (array.min() < 0 < array.max()):
-            continue
         structure = structure_of(array)
-        if structure is not None and structure.is_by_rows:
+        if not array.size or (structure is not None and not structure.allows_zeros):
             continue
-        moved = -shuffled(array, rng)
         low, high = (domain or {}).get(names[i], (-np.inf, np.inf))
-        if moved.min() < low or moved.max() > high:
-            continue
-        sign = "negative" if array.max() > 0 else "positive"
-        point = [moved.astype(a.dtype) if j == i else a for j, a in enumerate(inputs)]
-        yield f"where {names[i]} is {sign}", point
+        for title, moved in ranges_beside(array, rng):
+            if moved.min() >= low and moved.max() <= high:
+                point = [moved.astype(a.dtype) if j == i else a for j, a in enumerate(inputs)]
+                yield f"where {names[i]} is {title}", point
+
+
+def ranges_beside(array: Array, rng: np.random.Generator) -> Iterator[tuple[str, Array]]:
+    if not array.any() or array.min() < 0 < array.max():
+        return
+    yield ("negative" if array.max() > 0 else "positive"), -shuffled(array, rng)
+    if structure_of(array) is INTERVAL:
+        yield "above one", FARTHER * shuffled(array, rng) + 1
 
 
 def batch_sizes(inputs: Sequence[Any], output: Array) -> list[int]:
@@ -120,6 +127,11 @@ def sliced(inputs: Sequence[Any], rows: int, of_vectors: bool, fewer: int) -> li
     A vector of numbers is rather a bias that happens to be as long, unless the output is one.
     """
     return [np.array(a[:fewer]) if has_rows(a, rows, of_vectors) else a for a in inputs]
+
+
+def may_be_cut(array: Array) -> bool:
+    structure = structure_of(array) if is_floating(array) else None
+    return structure is None or structure.cuts_rows
 
 
 def has_rows(value: Any, rows: int, of_vectors: bool) -> bool:

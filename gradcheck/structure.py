@@ -33,32 +33,35 @@ class Structure:
     holds : whether an array keeps to it.
     another : other numbers that do, drawn from those of the array, as large times `size` as far
         as that goes.
-    is_by_rows : whether each row keeps to it by itself: rows may change places, and a row of
-        zeros may not be put in.
+    moves_rows, cuts_rows : whether rows may change places, and whether some of them keep to it,
+        too.
+    allows_zeros : whether an array of zeros keeps to it.
     """
 
     name: str
     holds: Callable[[Array], bool]
     another: Draw
-    is_by_rows: bool = False
+    moves_rows: bool = False
+    cuts_rows: bool = False
+    allows_zeros: bool = True
 
 
 def structure_of(array: Array) -> Structure | None:
     """What the array keeps to, or its columns do; None where it is nothing that is known."""
     if array.size < 2 or not np.isfinite(array).all():
         return None
-    found = next((one for one in STRUCTURES if one.holds(array)), None)
-    if found is None and array.ndim == 2:
-        return next((by_columns(one) for one in OF_ROWS if one.holds(array.T)), None)
-    return found
+    return next((one for one in STRUCTURES if one.holds(array)), None)
 
 
 def by_columns(rows: Structure) -> Structure:
+    def holds(array: Array) -> bool:
+        return array.ndim == 2 and rows.holds(array.T)
+
     def another(array: Array, rng: np.random.Generator, size: float) -> Array:
         return np.asarray(rows.another(array.T, rng, size).T)
 
     name = rows.name.replace("rows", "columns")
-    return Structure(name, lambda array: rows.holds(array.T), another, rows.is_by_rows)
+    return Structure(name, holds, another, moves_rows=True, allows_zeros=False)
 
 
 def is_constant(array: Array) -> bool:
@@ -117,6 +120,13 @@ def other_unit_rows(array: Array, rng: np.random.Generator, size: float) -> Arra
     return np.asarray(row_order(array, rng)[..., rng.permutation(array.shape[-1])] * signs)
 
 
+def is_orthogonal(array: Array) -> bool:
+    if not is_square(array) or array.ndim > 2 or not has_unit_rows(array):
+        return False
+    off = abs(array.astype(np.float64) @ array.T - np.eye(len(array))).max()
+    return bool(off <= CLOSE.get(array.dtype.itemsize, CLOSE[8]))
+
+
 # ---------------------------------------------------------------------- matrices
 
 
@@ -173,16 +183,41 @@ def other_sorted(array: Array, rng: np.random.Generator, size: float) -> Array:
     return np.asarray(size * np.interp(places, np.arange(len(array)), array))
 
 
-OF_ROWS = (
-    Structure("of rows that sum to one", is_distribution, other_distribution, True),
-    Structure("of rows of norm one", has_unit_rows, other_unit_rows, True),
-)
+# ---------------------------------------------------------------------- ranges
+
+
+def is_between(array: Array) -> bool:
+    """Strictly, as probabilities are that logarithms are taken of."""
+    return bool(((array > 0) & (array < 1)).all()) and not is_constant(array)
+
+
+def other_between(array: Array, rng: np.random.Generator, size: float) -> Array:
+    """The odds to the power of `size`: nearer to the ends where larger is asked for."""
+    p = rng.permutation(array.ravel()).reshape(array.shape).astype(np.float64)
+    found = p**size / (p**size + (1 - p) ** size)
+    return np.asarray(np.clip(found, CLOSE[4], 1 - CLOSE[4]))
+
+
+# ---------------------------------------------------------------------- all of them
+
+ROWS = {"moves_rows": True, "cuts_rows": True, "allows_zeros": False}
+
+DISTRIBUTION = Structure("of rows that sum to one", is_distribution, other_distribution, **ROWS)
+UNIT_ROWS = Structure("of rows of norm one", has_unit_rows, other_unit_rows, **ROWS)
+INTERVAL = Structure("between zero and one", is_between, other_between, True, True)
+
+SYMMETRIC = Structure("symmetric", is_symmetric, other_symmetric)
 
 STRUCTURES = (
-    Structure("symmetric", is_symmetric, other_symmetric),
-    Structure("of zeros and ones", is_mask, other_mask, True),
-    *OF_ROWS,
+    SYMMETRIC,
+    DISTRIBUTION,
+    by_columns(DISTRIBUTION),
+    Structure("of zeros and ones", is_mask, other_mask, **ROWS),
+    Structure("orthogonal", is_orthogonal, other_unit_rows, True, allows_zeros=False),
+    UNIT_ROWS,
+    by_columns(UNIT_ROWS),
     Structure("triangular", is_triangular, other_triangular),
-    Structure("sorted", is_sorted, other_sorted),
+    Structure("sorted", is_sorted, other_sorted, cuts_rows=True),
+    INTERVAL,
 )
 """Those that are known, the first that holds counts."""
