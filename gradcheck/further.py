@@ -12,7 +12,7 @@ from gradcheck.diagnose.causes import cause
 from gradcheck.points import further_points, other_ranges
 from gradcheck.relations import Point
 from gradcheck.rounding import spreads
-from gradcheck.structure import INTERVAL, structure_of
+from gradcheck.structure import INTERVAL, SORTED, structure_of
 from gradcheck.subject import Raised, same
 from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Cause, Finding
 
@@ -80,11 +80,12 @@ def points_of(examination: "Examination") -> Iterator[tuple[str, list[Any], str]
 
 
 def kept_structures(examination: "Examination") -> Iterator[str]:
-    """What differentiated inputs keep to at all points: elsewhere nothing is known."""
+    """What inputs keep to at all points, where the gradient may rely on it."""
+    failed = {f.name for f in examination.findings if f.verdict == FAIL}
     for i in examination.places():
         structure = structure_of(examination.inputs[i])
-        if structure not in (None, INTERVAL):
-            name = examination.subject.names[i]
+        name = examination.subject.names[i]
+        if structure not in (None, INTERVAL, SORTED) and name not in failed:
             yield f"{name} is {structure.name}: so it was at the other points, too"
 
 

@@ -206,6 +206,7 @@ DISTRIBUTION = Structure("of rows that sum to one", is_distribution, other_distr
 UNIT_ROWS = Structure("of rows of norm one", has_unit_rows, other_unit_rows, **ROWS)
 INTERVAL = Structure("between zero and one", is_between, other_between, True, True)
 
+SORTED = Structure("sorted", is_sorted, other_sorted, cuts_rows=True)
 SYMMETRIC = Structure("symmetric", is_symmetric, other_symmetric)
 
 STRUCTURES = (
@@ -217,7 +218,7 @@ STRUCTURES = (
     UNIT_ROWS,
     by_columns(UNIT_ROWS),
     Structure("triangular", is_triangular, other_triangular),
-    Structure("sorted", is_sorted, other_sorted, cuts_rows=True),
+    SORTED,
     INTERVAL,
 )
 """Those that are known, the first that holds counts."""

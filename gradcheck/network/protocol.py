@@ -230,9 +230,7 @@ def large_logits(net: Any, x: Array, labels: Array) -> Iterator[Broken]:
             return  # an activation follows, or no bias is added
         values = [*gradients_of(net, x, labels).values(), *loss_of(criterion, moved, labels)]
         if not all(np.isfinite(value).all() for value in values):
-            note = (
-                f"loss or gradient is not finite at logits {shift:+g}: it is that of the same loss"
-            )
+            note = f"not finite at logits {shift:+g}, where loss and gradient should be as here"
             yield Broken("criterion", cause("max-shift-missing"), note)
             return
 

@@ -56,7 +56,7 @@ class Net:
         return self.output
 
     def backward(self, labels):
-        e = np.exp(self.output)
+        e = np.exp(self.output - self.output.max(axis=1, keepdims=True))
         delta = (e / e.sum(axis=1, keepdims=True) - np.eye(2)[labels]) / len(labels)
         self.layer.dW = self.layer.x.T @ delta
         self.layer.db = delta.sum(axis=0, keepdims=True)

@@ -36,7 +36,7 @@ class Net:
         return self.output
 
     def backward(self, labels):
-        e = np.exp(self.output)
+        e = np.exp(self.output - self.output.max(axis=1, keepdims=True))
         delta = (e / e.sum(axis=1, keepdims=True) - np.eye(2)[labels]) / len(labels)
         layer = self.linear_layers[0]
         layer.dW, layer.db = self.x.T @ delta, delta.sum(axis=0, keepdims=True)
