@@ -81,3 +81,16 @@ def test_the_wrong_slope_inside_a_layer(slope, slug, told):
     for finding in report.findings:
         assert finding.causes[0].slug == slug, str(report)
         assert told in finding.causes[0].sentence
+
+
+@pytest.mark.parametrize("shape", [(3,), (1, 3)])
+def test_a_bias_that_forward_leaves_out(shape, seed):
+    rng = np.random.default_rng(seed)
+    inputs = [rng.standard_normal((5, 4)), rng.standard_normal((4, 3)), rng.standard_normal(shape)]
+
+    def backward(dy, x, w, b):
+        return dy @ w.T, x.T @ dy, dy.sum(axis=0).reshape(b.shape)
+
+    report = check(lambda x, w, b: x @ w, backward, inputs, ["x", "w", "b"], seed)
+    assert [f.name for f in report.findings if f.verdict == "fail"] == ["b"]
+    assert report.causes[0].slug == "bias-left-out"
