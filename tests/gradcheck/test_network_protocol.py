@@ -166,4 +166,4 @@ def test_one_bias_that_forward_leaves_out():
     net, x, y = planted("homework", [(LINEAR, "return x @ self.W + self.b * (len(self.W) != 5)")])
     report = check_network(net, x, y)
     assert found(report, "linear_layers[0].b") == ("fail", "bias-left-out")
-    assert "forward: forward leaves the bias of linear_layers[0] out" in report.notes
+    assert "forward: forward leaves out the bias of linear layer 0" in report.notes
