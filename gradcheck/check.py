@@ -15,7 +15,7 @@ from gradcheck.beginning import beginning_of
 from gradcheck.budget import BUDGET, limited
 from gradcheck.examine import Settings, examine
 from gradcheck.progress import Progress
-from gradcheck.subject import Subject, require_callable
+from gradcheck.subject import Authored, Subject, require_callable
 from gradcheck.verdict import Report
 
 Array = np.ndarray
@@ -90,7 +90,7 @@ def check(
         notes=notes,
         progress=progress,
     )
-    subject = Subject(forward, backward, names)
+    subject = Subject(forward, backward, names, Authored(backward))
     with limited(budget):
         subject.beginning = beginning_of(forward, backward)
         return examine(subject, arrays, settings)
@@ -125,8 +125,8 @@ def check_gradient(
     require_domain("check_gradient", domain, names, arrays)
     require_twin("check_gradient", twin)
 
-    def backward(dy: Any, *given: Any) -> Any:
-        return gradient(*given)
+    def without_cotangent(function: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda dy, *given: function(*given)
 
     settings = Settings(
         title,
@@ -139,7 +139,8 @@ def check_gradient(
         notes=notes,
         progress=progress,
     )
-    subject = Subject(scalar(loss), backward, names)
+    authored = Authored(gradient, without_cotangent, has_cotangent=False)
+    subject = Subject(scalar(loss), without_cotangent(gradient), names, authored)
     with limited(budget):
         subject.beginning = beginning_of(loss, gradient)
         return examine(subject, arrays, settings)

@@ -41,6 +41,7 @@ from gradcheck.pattern import pattern
 from gradcheck.points import elsewhere
 from gradcheck.progress import Meter, Progress
 from gradcheck.relations import Broken, Point
+from gradcheck.repair import repair, with_repairs
 from gradcheck.rounding import spreads
 from gradcheck.subject import FAULTS, Raised, Subject, as_tuple, copies, is_real, real_output
 from gradcheck.symmetric import among_symmetric
@@ -327,6 +328,7 @@ class Examination:
         failed = {f.name for f in self.findings if f.verdict == FAIL}
         wrong = [c.finding.verdict == FAIL for c in comparisons.values()]
         evidence = self.evidence(comparisons) if any(wrong) else None
+        repairs = [] if evidence is None else repair(evidence)
         for i, comparison in comparisons.items():
             finding = comparison.finding
             if comparison.is_alone:
@@ -334,6 +336,8 @@ class Examination:
                 finding = replace(finding, causes=(lone,))
             elif evidence is not None and finding.verdict == FAIL:
                 finding = replace(finding, causes=diagnose(evidence, i))
+            if finding.verdict == FAIL:
+                finding = replace(finding, causes=with_repairs(finding.causes, repairs, i))
             self.note_convention(comparison)
             finding = replace(finding, detail=detail_of(comparison, self.wide[i].shape))
             if finding.name in failed:

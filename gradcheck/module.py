@@ -1,7 +1,7 @@
 """check_module: a layer, an object with forward and backward, is checked as it is."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -20,7 +20,7 @@ from gradcheck.points import Domain
 from gradcheck.protocol import Session
 from gradcheck.relations import Broken, with_broken
 from gradcheck.state import Snapshot
-from gradcheck.subject import FAULTS, Subject, message_of
+from gradcheck.subject import FAULTS, Authored, Subject, message_of
 from gradcheck.trial import Trial
 from gradcheck.verdict import FAIL, INCONCLUSIVE, Cause, Finding, Report
 
@@ -154,7 +154,7 @@ def examined(
             except FAULTS as error:
                 session.notes.append(f"scales: {type(error).__name__}: {message_of(error)}")
             broken = protocol.run(session)
-    subject = Subject(trial.forward, trial.backward, trial.names)
+    subject = Subject(trial.forward, trial.backward, trial.names, authored_by(trial))
     is_loss = layer.ignores_cotangent
     cotangents = [np.ones(session.dy.shape)] if is_loss and session is not None else None
     settings = Settings(
@@ -179,6 +179,32 @@ def examined(
         shaped = ", ".join(f"d{name}" for name in sorted(trial.reshaped))
         report = replace(report, notes=(*report.notes, f"{shaped}: shape (n,) taken for (1, n)"))
     return joined(report, broken, conventions)
+
+
+def authored_by(trial: Trial) -> Authored | None:
+    """The layer's own backward; None where it has only a derivative."""
+    layer = trial.layer
+    if layer.rule is None:
+        return None
+
+    def adapt(function: Callable[..., Any]) -> Callable[..., Any]:
+        def backward(dy: Any, *inputs: Any) -> tuple[Any, ...]:
+            own, layer.rule = layer.rule, function
+            try:
+                return trial.backward(dy, *inputs)
+            finally:
+                layer.rule = own
+
+        return backward
+
+    kept = {
+        f"self.{parameter.gradient.key}": i
+        for i, parameter in enumerate(layer.parameters, 1)
+        if parameter.gradient.holder is layer.target
+    }
+    parameters = tuple(f"self.{parameter.value.key}" for parameter in layer.parameters)
+    has_cotangent = not layer.ignores_cotangent
+    return Authored(layer.rule, adapt, has_cotangent, kept, parameters, is_restored=True)
 
 
 def is_wrong_here(finding: Finding) -> bool:

@@ -7,6 +7,7 @@ to them is noted. An exception inside becomes `Raised`, which names the call.
 import inspect
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,28 @@ def message_of(error: BaseException) -> str:
         return ""
 
 
+@dataclass(frozen=True)
+class Authored:
+    """The backward as its author wrote it, and how the subject's is made of it.
+
+    Attributes
+    ----------
+    function : whose source may be read.
+    adapt : makes of such a function the backward of the subject.
+    has_cotangent : its first argument is the cotangent.
+    kept : names such as "self.dw" in which gradients are left, and of which input.
+    parameters : names such as "self.w" of the inputs that are no arguments.
+    is_restored : forward begins from the same state each time.
+    """
+
+    function: Callable[..., Any]
+    adapt: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda function: function
+    has_cotangent: bool = True
+    kept: dict[str, int] = field(default_factory=dict)
+    parameters: tuple[str, ...] = ()
+    is_restored: bool = False
+
+
 class Subject:
     """forward and backward between lists of arrays.
 
@@ -79,6 +102,7 @@ class Subject:
     forward : forward(*inputs) gives an array, a scalar, or a tuple of them.
     backward : backward(dy, *inputs) gives the gradient for each input, or None for it.
     names : of the inputs.
+    authored : where backward can be repaired.
 
     Attributes
     ----------
@@ -93,7 +117,9 @@ class Subject:
         forward: Callable[..., Any],
         backward: Callable[..., Any],
         names: Sequence[str],
+        authored: Authored | None = None,
     ):
+        self.authored = authored
         self.forward, self.backward, self.names = forward, backward, tuple(names)
         self.gives_tuple = False
         self.output_count: int | None = None

@@ -25,6 +25,34 @@ gradient."""
 
 
 @dataclass(frozen=True)
+class Fix:
+    """An edit of the code under test that was tried, and made the gradient right.
+
+    Attributes
+    ----------
+    file, line : where it is.
+    before, after : the statement there; before is empty where one is added above that line,
+        after where the one there goes.
+    """
+
+    file: str
+    line: int
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        place = f"{Path(self.file).name}:{self.line}"
+        if not self.before:
+            return f"{place}: right with `{self.after}` before this line"
+        if not self.after:
+            return f"{place}: right without `{self.before}`"
+        return f"{place}: `{self.before}` → right as `{self.after}`"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"file": self.file, "line": self.line, "before": self.before, "after": self.after}
+
+
+@dataclass(frozen=True)
 class Cause:
     """What the mistake looks like: a row of `gradcheck.diagnose.causes`, and how sure it is.
 
@@ -33,17 +61,20 @@ class Cause:
     slug : its name for programs, such as "transposed".
     score : from 0 to 1, for ranking.
     sentence : what a learner can act on, with the formula that was probably meant.
+    fix : an edit of the code that makes the gradient right, where one was found.
     """
 
     slug: str
     score: float
     sentence: str
+    fix: Fix | None = None
 
     def __str__(self) -> str:
         return f"{self.slug}: {self.sentence}"
 
     def to_dict(self) -> dict[str, Any]:
-        return {"slug": self.slug, "score": round(self.score, 4), "sentence": self.sentence}
+        found = {"slug": self.slug, "score": round(self.score, 4), "sentence": self.sentence}
+        return found | ({"fix": self.fix.to_dict()} if self.fix else {})
 
 
 @dataclass(frozen=True)
@@ -219,7 +250,7 @@ class Report:
         seconds : number.
         notes : list of text.
         causes, conventions : lists of {slug, score, sentence}; causes are those of all findings,
-            the likeliest first.
+            the likeliest first. One with a fix has {file, line, before, after} as "fix".
         findings : list of {name, verdict, where, analytic, numeric, error_bar, note, causes}.
 
         Keys may be added; none changes its meaning.

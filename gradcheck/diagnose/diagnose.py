@@ -68,6 +68,11 @@ LEAST = 0.05
 """A score below which a cause is not worth reading."""
 
 
+def is_strict() -> bool:
+    """Whether errors of the checker's own in naming a mistake are raised."""
+    return RAISES
+
+
 def diagnose(evidence: Evidence, i: int) -> tuple[Cause, ...]:
     """The causes of the wrong gradient of input i, the likeliest first."""
     if evidence.analytic[i].dtype.kind not in "fiub":  # no real numbers: nothing to compare

@@ -5,6 +5,7 @@ Style and pictures are inline: nothing is loaded from anywhere.
 
 from collections.abc import Iterator
 from html import escape
+from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from gradcheck.render.numbers import count, distance, measurement
 from gradcheck.render.places import excess_of, pattern_of
 from gradcheck.render.style import PAGE_STYLE, STYLE
 from gradcheck.render.text import SHOWN, by_gravity
-from gradcheck.verdict import FAIL, PASS, Cause, Detail, Finding, Report
+from gradcheck.verdict import FAIL, PASS, Cause, Detail, Finding, Fix, Report
 
 WORST = 5
 """Entries in the table of those that are furthest off."""
@@ -88,8 +89,17 @@ def cause_html(found: Cause) -> str:
     score = f'<meter min="0" max="1" value="{found.score:.2f}">{found.score:.0%}</meter>'
     return (
         f'<li><code class="slug">{escape(found.slug)}</code> {score}'
-        f"<br>{escape(found.sentence)}</li>"
+        f"<br>{escape(found.sentence)}{fix_html(found.fix)}</li>"
     )
+
+
+def fix_html(fix: Fix | None) -> str:
+    """The lines before and after, marked as taken out and put in."""
+    if fix is None:
+        return ""
+    lines = [("del", fix.before), ("ins", fix.after)]
+    code = "".join(f"<{tag}><code>{escape(text)}</code></{tag}> " for tag, text in lines if text)
+    return f'<p class="fix">{escape(Path(fix.file).name)}:{fix.line} {code}</p>'
 
 
 def worst_entries(detail: Detail) -> str:

@@ -93,6 +93,8 @@ def finding_paragraphs(finding: Finding) -> Iterator[Paragraph]:
         yield Paragraph(below, evidence)
     for rank, found in enumerate(finding.causes[:SHOWN], 1):
         yield Paragraph(f"{below}{rank}. ", cause_text(found), "cause")
+        if found.fix is not None:
+            yield Paragraph(f"{below}   ", str(found.fix))
 
 
 def evidence_of(finding: Finding) -> Iterator[str]:

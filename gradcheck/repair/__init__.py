@@ -1,0 +1,10 @@
+"""Repair: which small edit of a backward, as its author wrote it, makes the gradient right.
+
+What an edit changes is the mistake, its line the place, and what stands there afterwards the fix.
+No list of operations is needed for that, only the source.
+"""
+
+from gradcheck.repair.ranked import with_repairs
+from gradcheck.repair.search import Repair, repair
+
+__all__ = ["Repair", "repair", "with_repairs"]

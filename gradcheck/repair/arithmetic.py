@@ -1,0 +1,135 @@
+"""Edits of sums and products: signs, terms, factors, and the order of matrices."""
+
+import ast
+from collections.abc import Iterator
+
+from gradcheck.repair.edits import Draft, Edit, Site
+from gradcheck.repair.scope import Kind
+from gradcheck.repair.trees import (
+    binary,
+    called,
+    in_slope,
+    is_one_less,
+    is_product,
+    is_term,
+    negative,
+    times,
+    transposed,
+)
+
+
+def signs(draft: Draft) -> Iterator[Edit]:
+    """A sign too many, one too few, minus where plus is meant."""
+    for site, kind in draft.expressions():
+        node = site.node
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            yield draft.change("sign-flipped", 1, site, node.operand)
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)):
+            slug = slug_of_sign(node, kind)
+            other: ast.operator = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
+            yield draft.change(slug, 1, site, binary(node.left, other, node.right))
+            swapped = binary(node.right, ast.Sub(), node.left)
+            yield draft.change(slug, 1.1, site, swapped)
+        stands_alone = is_term(site) or isinstance(site.parent, ast.Call)
+        if kind.is_floating and stands_alone and not isinstance(node, ast.Constant):
+            yield draft.change("sign-flipped", 1.2, site, negative(node))
+    for site in draft.sites:
+        if isinstance(site.node, ast.AugAssign) and isinstance(site.node.op, (ast.Add, ast.Sub)):
+            other = ast.Sub() if isinstance(site.node.op, ast.Add) else ast.Add()
+            changed = ast.AugAssign(site.node.target, other, site.node.value)
+            yield draft.change("sign-flipped", 1, site, changed)
+
+
+def slug_of_sign(node: ast.BinOp, kind: Kind) -> str:
+    """What it means that plus and minus are taken for each other."""
+    if not kind.is_floating:
+        return "tail-not-computed"
+    return "activation-derivative-formula" if is_one_less(node) else "sign-flipped"
+
+
+def products(draft: Draft) -> Iterator[Edit]:
+    """Transposes and the order of a product of matrices."""
+    for site, kind in draft.expressions():
+        node = site.node
+        is_plain = not (isinstance(site.parent, ast.Attribute) and site.parent.attr == "T")
+        if len(kind.shape) == 2 and is_plain:
+            slug = "transposed"
+            if site.above is not None and is_product(site.above.node):
+                slug = "wrong-product" if len(draft.inputs) < 2 else "transposed"
+            yield draft.change(slug, 1, site, transposed(node))
+        elif len(kind.shape) > 2 and is_plain and not isinstance(site.parent, ast.Subscript):
+            yield from axes_swapped(draft, site, len(kind.shape))
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+            a, b = node.left, node.right
+            for left, right in (
+                (b, a), (transposed(b), a), (b, transposed(a)), (transposed(b), transposed(a)),
+                (transposed(a), transposed(b)),
+            ):  # fmt: skip
+                yield draft.change("wrong-product", 1.5, site, binary(left, ast.MatMult(), right))
+
+
+def axes_swapped(draft: Draft, site: Site, count: int) -> Iterator[Edit]:
+    """The last two axes exchanged, or two others."""
+    node = site.node
+    if called(node) in ("transpose", "swapaxes") and isinstance(node.func, ast.Attribute):
+        yield draft.change("transposed", 1, site, node.func.value)
+    if not isinstance(node, (ast.Name, ast.Call, ast.BinOp, ast.Attribute)):
+        return
+    for first in range(count):
+        for second in range(first + 1, count):
+            method = ast.Attribute(node, "swapaxes", ast.Load())
+            call = ast.Call(method, [ast.Constant(first), ast.Constant(second)], [])
+            is_last = second == count - 1 and first == count - 2
+            yield draft.change("transposed", 1.2 if is_last else 3, site, call)
+
+
+def terms(draft: Draft) -> Iterator[Edit]:
+    """A term or a factor too many, and one that divides where it ought to multiply."""
+    for site, _ in draft.expressions():
+        node = site.node
+        if not isinstance(node, ast.BinOp):
+            continue
+        if isinstance(node.op, (ast.Add, ast.Sub)):
+            slug = "term-without-cotangent"
+            yield draft.change(slug, 3, site, node.left)
+            is_sum = isinstance(node.op, ast.Add)
+            yield draft.change(slug, 3, site, node.right if is_sum else negative(node.right))
+        elif isinstance(node.op, (ast.Mult, ast.Div)):
+            yield from factors(draft, site)
+        elif isinstance(node.op, ast.Pow):
+            yield draft.change("power-rule", 3, site, node.left)
+
+
+def factors(draft: Draft, site: Site) -> Iterator[Edit]:
+    node = site.node
+    a, b = node.left, node.right
+    is_product_of = isinstance(node.op, ast.Mult)
+    yield draft.change(slug_of_factor(draft, site, b), 2.5, site, a)
+    if is_product_of:
+        yield draft.change(slug_of_factor(draft, site, a), 2.5, site, b)
+        yield draft.change("chain-rule-factor-missing", 3, site, binary(a, ast.Div(), b))
+        yield draft.change("chain-rule-factor-missing", 3.5, site, binary(b, ast.Div(), a))
+        yield draft.change("sign-flipped", 5, site, binary(a, ast.Add(), b))
+    else:
+        yield draft.change("chain-rule-factor-missing", 3, site, times(a, b))
+        yield draft.change("chain-rule-factor-missing", 4, site, binary(b, ast.Div(), a))
+
+
+def slug_of_factor(draft: Draft, site: Site, factor: ast.expr) -> str:
+    """What it means that a factor has to go."""
+    kind = draft.scope.of(factor)
+    if draft.flow and draft.carries(factor) and not isinstance(factor, ast.Compare):
+        return "cotangent-nonlinear"
+    text = ast.unparse(factor)
+    if isinstance(factor, ast.Compare):
+        is_of_cotangent = bool(draft.flow) and draft.carries(factor)
+        return "cotangent-masked" if is_of_cotangent else "activation-derivative-twice"
+    if kind is None or kind.shape:
+        return "activation-derivative-twice" if in_slope(site) or "1 -" in text else (
+            "chain-rule-factor-missing"
+        )  # fmt: skip
+    is_count = "shape" in text or "len(" in text or (kind.dtype == "i" and "size" in text)
+    if is_count or (isinstance(factor, ast.Name) and kind.dtype == "i"):
+        is_divided = isinstance(site.node.op, ast.Div)
+        return "divided-by-batch-twice" if is_divided else "scaled-by-batch"
+    return "scaled-by-constant"

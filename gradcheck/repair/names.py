@@ -1,0 +1,69 @@
+"""Edits of names: another value of the same shape, gradients returned in each other's place."""
+
+import ast
+from collections.abc import Iterator
+
+from gradcheck.repair.edits import Draft, Edit, Site
+from gradcheck.repair.trees import binary, in_product, in_slope, parsed
+
+
+def replaced(draft: Draft) -> Iterator[Edit]:
+    """One variable in place of another of the same shape."""
+    for site, kind in draft.expressions():
+        if not isinstance(site.node, (ast.Name, ast.Attribute)) or not kind.is_floating:
+            continue
+        text = ast.unparse(site.node)
+        if text.endswith(".T"):
+            continue
+        for other in draft.scope.others(kind, text):
+            cost = 2 if draft.carries(site.node) == draft.carries(parsed(other)) else 3.5
+            yield draft.change(slug_of(draft, site, text, other), cost, site, parsed(other))
+        if kind.shape and not draft.is_flowing(text):
+            complement = binary(ast.Constant(1), ast.Sub(), site.node)
+            yield draft.change("other-layers-values", 2.1, site, complement)
+            square = binary(site.node, ast.Pow(), ast.Constant(2))
+            slug = "activation-derivative-formula" if in_slope(site) else "power-rule"
+            yield draft.change(slug, 2.1, site, square)
+        if len(kind.shape) == 2 and kind.shape[0] != kind.shape[1]:
+            turned = type(kind)(kind.shape[::-1], kind.dtype)
+            for other in draft.scope.others(turned, text):
+                yield draft.change("wrong-weights", 3, site, parsed(f"{other}.T"))
+
+
+def expressions(draft: Draft) -> Iterator[Edit]:
+    """A variable in place of a whole expression of its shape."""
+    for site, kind in draft.suspects():
+        if isinstance(site.node, (ast.Name, ast.Attribute, ast.Constant)) or not kind.shape:
+            continue
+        if not kind.is_floating:
+            continue
+        for other in draft.scope.others(kind):
+            yield draft.change("other-layers-values", 4.2, site, parsed(other))
+
+
+def slug_of(draft: Draft, site: Site, wrong: str, right: str) -> str:
+    """What it means that this name stands where another belongs."""
+    if isinstance(site.parent, ast.Compare) and draft.is_flowing(wrong):
+        return "cotangent-masked"
+    if draft.is_flowing(wrong) and draft.is_flowing(right):
+        return "wrong-delta"
+    if in_product(site) and right in draft.inputs:
+        return "wrong-weights"
+    if in_slope(site):
+        return "activation-derivative-at-output"
+    return "other-layers-values"
+
+
+def swapped(draft: Draft) -> Iterator[Edit]:
+    """Two elements of what is returned in each other's place."""
+    for site in draft.sites:
+        node = site.node
+        is_returned = isinstance(site.parent, (ast.Return, ast.Lambda))
+        if not isinstance(node, (ast.Tuple, ast.List)) or not is_returned:
+            continue
+        for i in range(len(node.elts)):
+            for j in range(i + 1, len(node.elts)):
+                elements = list(node.elts)
+                elements[i], elements[j] = elements[j], elements[i]
+                row = type(node)(elements, ast.Load())
+                yield draft.change("swapped-gradients", 1, site, row)

@@ -1,0 +1,88 @@
+"""Propose: the edits of one function, the likeliest first."""
+
+import ast
+from collections.abc import Callable, Iterator, Sequence
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+from gradcheck.repair import arithmetic, calls, factors, names, numbers, paths, statements
+from gradcheck.repair.edits import Draft, Edit
+from gradcheck.repair.scope import Scope
+from gradcheck.repair.slopes import slopes_of
+from gradcheck.repair.written import Written
+
+Family = Callable[[Draft], Iterator[Edit]]
+Doubt = Callable[[Sequence[ast.AST]], float]
+
+FAMILIES: tuple[Family, ...] = (
+    arithmetic.signs,
+    arithmetic.products,
+    arithmetic.terms,
+    names.replaced,
+    names.swapped,
+    names.expressions,
+    names.expressions,
+    calls.sums,
+    calls.functions,
+    numbers.constants,
+    numbers.comparisons,
+    numbers.ranges,
+    numbers.indices,
+    statements.accumulation,
+    statements.deletion,
+    factors.added,
+    paths.paths,
+    paths.paths,
+)
+
+
+def proposed(
+    source: Written,
+    scope: Scope,
+    cotangents: tuple[str, ...],
+    parameters: tuple[str, ...],
+    forward: Any,
+    doubt: Doubt,
+) -> list[Edit]:
+    """All edits of a function, in the order of their costs."""
+    numpy = numpy_of(source.function)
+    draft = Draft(
+        source.node,
+        scope,
+        numpy,
+        tuple(name for name in (*arguments_of(source), *parameters) if name not in cotangents),
+        cotangents,
+        numbers_of(forward),
+        slopes_of(forward, numpy),
+        doubt,
+    )
+    edits = [edit for family in FAMILIES for edit in family(draft)]
+    return sorted(edits, key=lambda edit: edit.cost)
+
+
+def arguments_of(source: Written) -> list[str]:
+    """The names of its arguments, without the object of a method."""
+    names = [argument.arg for argument in source.node.args.args]
+    return names[1:] if names[:1] == ["self"] else names
+
+
+def numpy_of(function: FunctionType) -> str:
+    """The name under which the function's module knows NumPy."""
+    for name, value in function.__globals__.items():
+        if isinstance(value, ModuleType) and value.__name__ == "numpy":
+            return name
+    return ""
+
+
+def numbers_of(function: Any) -> tuple[float, ...]:
+    """The numbers written down in a function."""
+    code = getattr(function, "__code__", None)
+    found: list[float] = []
+    level = [code] if isinstance(code, CodeType) else []
+    while level:
+        for value in level.pop().co_consts:
+            if isinstance(value, CodeType):
+                level.append(value)
+            elif isinstance(value, (int, float)) and not isinstance(value, bool):
+                found.append(value)
+    return tuple(dict.fromkeys(found))
