@@ -41,7 +41,7 @@ from gradcheck.pattern import pattern
 from gradcheck.points import elsewhere
 from gradcheck.progress import Meter, Progress
 from gradcheck.relations import Broken, Point
-from gradcheck.repair import repair, with_repairs
+from gradcheck.repair import led_by_relation, repair, with_repairs
 from gradcheck.rounding import spreads
 from gradcheck.subject import FAULTS, Raised, Subject, as_tuple, copies, is_real, real_output
 from gradcheck.symmetric import among_symmetric
@@ -349,8 +349,9 @@ class Examination:
         """A relation of this array is broken already: its causes and these are ranked together."""
         for k, other in enumerate(self.findings):
             if other.name == finding.name and other.verdict == FAIL:
-                known = {c.slug for c in other.causes}
-                causes = other.causes + tuple(c for c in finding.causes if c.slug not in known)
+                named = led_by_relation(other.causes, finding.causes)
+                known = {c.slug for c in named}
+                causes = named + tuple(c for c in finding.causes if c.slug not in known)
                 causes = tuple(sorted(causes, key=lambda found: -found.score))
                 shown = finding if finding.verdict == FAIL else replace(finding, verdict=FAIL)
                 note = other.note or finding.note

@@ -4,7 +4,7 @@ What an edit changes is the mistake, its line the place, and what stands there a
 No list of operations is needed for that, only the source.
 """
 
-from gradcheck.repair.ranked import with_repairs
+from gradcheck.repair.ranked import led_by_relation, with_repairs
 from gradcheck.repair.search import Repair, repair
 
-__all__ = ["Repair", "repair", "with_repairs"]
+__all__ = ["Repair", "led_by_relation", "repair", "with_repairs"]

@@ -129,6 +129,8 @@ def slug_of_factor(draft: Draft, site: Site, factor: ast.expr) -> str:
             "chain-rule-factor-missing"
         )  # fmt: skip
     is_count = "shape" in text or "len(" in text or (kind.dtype == "i" and "size" in text)
+    if is_count and "shape[" in text and "shape[0]" not in text:
+        return "scaled-by-constant"
     if is_count or (isinstance(factor, ast.Name) and kind.dtype == "i"):
         is_divided = isinstance(site.node.op, ast.Div)
         return "divided-by-batch-twice" if is_divided else "scaled-by-batch"

@@ -13,6 +13,9 @@ TRUSTED = 0.7
 PROVED = 0.93
 """The score of a cause that an edit has proved to be one."""
 
+COTANGENT = "cotangent-"
+"""How the slugs of what is wrong about the cotangent begin."""
+
 STEP = 0.01
 """Between the scores of one cause and the next that is as good."""
 
@@ -57,3 +60,15 @@ def as_cause(one: Repair, rank: int, known: tuple[Cause, ...]) -> Cause:
         if other.slug == one.slug:
             return replace(other, score=score, fix=one.fix)
     return Cause(one.slug, score, MEANINGS[one.slug], one.fix)
+
+
+def led_by_relation(relations: tuple[Cause, ...], causes: tuple[Cause, ...]) -> tuple[Cause, ...]:
+    """A backward that is not linear in dy is called that: a repair only adds the line."""
+    first = causes[0] if causes else None
+    is_of_cotangent = bool(relations) and relations[0].slug.startswith(COTANGENT)
+    if first is None or first.score < PROVED - STEP or not is_of_cotangent:
+        return relations
+    if first.slug.startswith(COTANGENT):
+        return relations
+    score = max(relations[0].score, first.score)
+    return replace(relations[0], score=score, fix=first.fix), *relations[1:]
