@@ -17,6 +17,9 @@ from gradcheck.repair.trees import (
     transposed,
 )
 
+OF_ARRAY = ("T", "shape", "size", "ndim", "dtype")
+"""Attributes before which a transpose changes nothing, or nothing sensible."""
+
 
 def signs(draft: Draft) -> Iterator[Edit]:
     """A sign too many, one too few, minus where plus is meant."""
@@ -51,7 +54,7 @@ def products(draft: Draft) -> Iterator[Edit]:
     """Transposes and the order of a product of matrices."""
     for site, kind in draft.expressions():
         node = site.node
-        is_plain = not (isinstance(site.parent, ast.Attribute) and site.parent.attr == "T")
+        is_plain = not (isinstance(site.parent, ast.Attribute) and site.parent.attr in OF_ARRAY)
         if len(kind.shape) == 2 and is_plain:
             slug = "transposed"
             if site.above is not None and is_product(site.above.node):
@@ -85,12 +88,12 @@ def axes_swapped(draft: Draft, site: Site, count: int) -> Iterator[Edit]:
 
 def terms(draft: Draft) -> Iterator[Edit]:
     """A term or a factor too many, and one that divides where it ought to multiply."""
-    for site, _ in draft.expressions():
+    for site, kind in draft.expressions():
         node = site.node
         if not isinstance(node, ast.BinOp):
             continue
         if isinstance(node.op, (ast.Add, ast.Sub)):
-            slug = "term-without-cotangent"
+            slug = "term-without-cotangent" if kind.is_floating else "entries-wrong"
             yield draft.change(slug, 3, site, node.left)
             is_sum = isinstance(node.op, ast.Add)
             yield draft.change(slug, 3, site, node.right if is_sum else negative(node.right))

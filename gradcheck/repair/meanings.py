@@ -19,7 +19,7 @@ MEANINGS = {
     "cotangent-modified": "dy is changed before it is used",
     "cotangent-nonlinear": "a function of dy is taken that is not linear",
     "divided-by-batch-twice": "there is a division by a size too many",
-    "entries-wrong": "the gradient is right without a function that is applied to it",
+    "entries-wrong": "the gradient is right without something that is done to it",
     "gradient-stops": "zeros are put where the gradient goes on",
     "layers-out-of-order": "the loop runs the wrong way: backward goes from the end to the start",
     "other-layers-values": "another value of the same shape is meant",

@@ -52,6 +52,8 @@ def slug_of(site: Site, value: float, number: float) -> str:
         return "region-wrong"
     if 0 < abs(value) < TINY and 0 < abs(number) < TINY:
         return "batchnorm-eps-mismatch"
+    if isinstance(parent, ast.Subscript) and ast.unparse(parent.value).endswith(".shape"):
+        return "scaled-by-constant"
     if isinstance(parent, (ast.Subscript, ast.Slice)) or called(parent) == "range":
         return "tail-not-computed"
     if isinstance(parent, ast.BinOp) and isinstance(parent.op, (ast.Mult, ast.Div)):
