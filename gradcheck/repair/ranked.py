@@ -64,6 +64,8 @@ def as_cause(one: Repair, rank: int, known: tuple[Cause, ...]) -> Cause:
 
 def led_by_relation(relations: tuple[Cause, ...], causes: tuple[Cause, ...]) -> tuple[Cause, ...]:
     """A backward that is not linear in dy is called that: a repair only adds the line."""
+    fixes = {c.slug: c.fix for c in causes if c.fix is not None}
+    relations = tuple(replace(c, fix=fixes.get(c.slug, c.fix)) for c in relations)
     first = causes[0] if causes else None
     is_of_cotangent = bool(relations) and relations[0].slug.startswith(COTANGENT)
     if first is None or first.score < PROVED - STEP or not is_of_cotangent:

@@ -180,16 +180,16 @@ def test_arrays_and_random_numbers_stay_as_they_were(arrays):
         np.testing.assert_array_equal(array, copy)
 
 
-def test_nothing_is_printed_and_nobody_warned(arrays, capsys):
+def test_nothing_is_printed(arrays, capsys, monkeypatch):
     def backward(dy, x, w):
         print("here")
         return dy @ w, x.T @ dy
 
-    plain = check(product, lambda dy, x, w: (dy @ w.T, x.T @ dy), arrays)
-    assert plain
-    fix = fix_of(check(product, backward, arrays))
-    assert fix is not None
-    assert capsys.readouterr().out.count("here") < 60  # those of the check itself
+    assert fix_of(check(product, backward, arrays)) is not None
+    printed = capsys.readouterr().out
+    monkeypatch.setattr("gradcheck.examine.repair", lambda evidence: [])
+    check(product, backward, arrays)
+    assert printed == capsys.readouterr().out  # the check's own calls
 
 
 @numba.njit
