@@ -31,8 +31,9 @@ def accumulation(draft: Draft) -> Iterator[Edit]:
 
 def at_indices(draft: Draft, site: Site, target: ast.Subscript, value: ast.expr) -> Iterator[Edit]:
     """Added at every index, one that comes twice included."""
-    if not draft.numpy or isinstance(target.slice, (ast.Slice, ast.Constant)):
-        return
+    has_slice = any(isinstance(part, ast.Slice) for part in ast.walk(target.slice))
+    if not draft.numpy or has_slice or isinstance(target.slice, ast.Constant):
+        return  # no index comes twice
     array, index = (read(part) for part in (target.value, target.slice))
     call = ast.Expr(ast.Call(parsed(f"{draft.numpy}.add.at"), [array, index, value], []))
     yield draft.change("overwrites-instead-of-accumulating", 1.6, site, call)
