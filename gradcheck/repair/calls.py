@@ -71,8 +71,12 @@ def with_axis(node: ast.Call, taken: Any, axis: Any, keepdims: bool | None) -> a
 
 
 def with_keyword(node: ast.Call, name: str, value: ast.expr) -> ast.Call:
-    others = [keyword for keyword in node.keywords if keyword.arg != name]
-    return ast.Call(node.func, node.args, [*others, ast.keyword(name, value)])
+    """The call with this keyword, in its place where it has one."""
+    changed = ast.keyword(name, value)
+    keywords = [changed if keyword.arg == name else keyword for keyword in node.keywords]
+    if changed not in keywords:
+        keywords.append(changed)
+    return ast.Call(node.func, node.args, keywords)
 
 
 def unsummed(draft: Draft) -> Iterator[Edit]:
