@@ -13,7 +13,7 @@ from gradcheck.arrays import is_floating, jitter, largest_difference
 from gradcheck.coarse import NUDGES, dtype_of_numbers, is_deaf
 from gradcheck.diagnose.causes import cause, widened
 from gradcheck.subject import Raised, Subject, copy_of, is_real, same
-from gradcheck.verdict import FAIL, INCONCLUSIVE, Cause, Finding
+from gradcheck.verdict import FAIL, INCONCLUSIVE, TRUSTED, Cause, Finding
 
 Array = np.ndarray
 
@@ -56,6 +56,9 @@ def with_broken(findings: Iterable[Finding], broken: Iterable[Broken]) -> list[F
             found.append(Finding(one.name, one.verdict, note=one.note, causes=own))
             continue
         old = found[k]
+        if own[0].score >= TRUSTED:  # what was observed is likelier than whatever formula fits
+            likeliest = max(c.score for c in (*own, *old.causes))
+            own = (replace(own[0], score=likeliest), *own[1:])
         slugs = {c.slug for c in own}
         known = (*own, *(c for c in old.causes if c.slug not in slugs))
         verdict = old.verdict if one.verdict == INCONCLUSIVE else one.verdict

@@ -19,6 +19,9 @@ Array = np.ndarray
 
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
 
+TRUSTED = 0.7
+"""A cause of this score is known from what was measured; an edit that mends it only adds a line."""
+
 POWER = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 1e-3}
 """The relative error that a passing check must have been able to see, by the dtype of the
 gradient."""

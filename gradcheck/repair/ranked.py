@@ -5,10 +5,7 @@ from dataclasses import replace
 
 from gradcheck.repair.meanings import MEANINGS
 from gradcheck.repair.search import Repair
-from gradcheck.verdict import Cause
-
-TRUSTED = 0.7
-"""A cause of this score is known from the numbers: the repair only adds the line."""
+from gradcheck.verdict import TRUSTED, Cause
 
 PROVED = 0.93
 """The score of a cause that an edit has proved to be one."""
