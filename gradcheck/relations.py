@@ -56,9 +56,9 @@ def with_broken(findings: Iterable[Finding], broken: Iterable[Broken]) -> list[F
             found.append(Finding(one.name, one.verdict, note=one.note, causes=own))
             continue
         old = found[k]
-        if own[0].score >= TRUSTED:  # what was observed is likelier than whatever formula fits
-            likeliest = max(c.score for c in (*own, *old.causes))
-            own = (replace(own[0], score=likeliest), *own[1:])
+        if own[0].score >= TRUSTED:  # what was observed is likelier than whatever edit fits
+            edits = [c.score for c in old.causes if c.fix is not None]
+            own = (replace(own[0], score=max(own[0].score, *edits, 0.0)), *own[1:])
         slugs = {c.slug for c in own}
         known = (*own, *(c for c in old.causes if c.slug not in slugs))
         verdict = old.verdict if one.verdict == INCONCLUSIVE else one.verdict
