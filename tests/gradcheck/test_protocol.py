@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gradcheck import check_module
+from tests.gradcheck import broken_norms  # noqa: F401, notes its layers in PLANTED
 from tests.gradcheck.broken_layers import PLANTED
 from tests.gradcheck.layers import Affine, Dense, MeanAffine, Norm
 
