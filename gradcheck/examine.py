@@ -216,9 +216,7 @@ class Examination:
     def overrule(self, broken: Iterable[Broken]) -> None:
         """Relations sharper than differences: they make failures of what has passed."""
         for b in broken:
-            passing = [f for f in self.findings if f.name == b.name and f.verdict != FAIL]
-            for f in passing:
-                self.findings.remove(f)
+            self.findings = [f for f in self.findings if f.name != b.name or f.verdict == FAIL]
             self.add([b])
 
     # ------------------------------------------------------------------ differences

@@ -37,10 +37,16 @@ FEWEST = 5
 """So many entries at least, for a derivative without a name."""
 
 
+def uneven(evidence: Evidence, i: int) -> Samples | None:
+    """The samples, unless one factor makes all of them right."""
+    found = samples(evidence, i)
+    return None if found is None or is_multiple(found, certainty(evidence, i)) else found
+
+
 def summand_missing(evidence: Evidence, i: int) -> Iterator[Cause]:
     """y = u(x) + v(x), where both what is there and what is missing have names."""
-    found = samples(evidence, i)
-    if found is None or is_multiple(found, certainty(evidence, i)):
+    found = uneven(evidence, i)
+    if found is None:
         return
     near, variables = certainty(evidence, i), named(evidence, i, found, has_output=False)
     with np.errstate(all="ignore"):
@@ -67,8 +73,8 @@ def wrong_power(evidence: Evidence, i: int) -> Iterator[Cause]:
 
 def chain_factor(evidence: Evidence, i: int) -> Iterator[Cause]:
     """a/n is a function of x, y or another input, or one over it."""
-    found = samples(evidence, i)
-    if found is None or is_multiple(found, certainty(evidence, i)):
+    found = uneven(evidence, i)
+    if found is None:
         return
     near = certainty(evidence, i)
     variables = named(evidence, i, found)
@@ -88,8 +94,8 @@ def chain_factor(evidence: Evidence, i: int) -> Iterator[Cause]:
 
 def factor_in_a_term(evidence: Evidence, i: int) -> Iterator[Cause]:
     """Right where another input is one, wrong elsewhere: one term of several lacks it."""
-    found = samples(evidence, i)
-    if found is None or is_multiple(found, certainty(evidence, i)):
+    found = uneven(evidence, i)
+    if found is None:
         return
     for j, name in enumerate(evidence.names):
         if j == i or name not in found.others or (evidence.inputs[j] == 1).all():
@@ -125,8 +131,8 @@ def shortest(found: Iterator[Fit]) -> list[Fit]:
 
 def wrong_function(evidence: Evidence, i: int) -> Iterator[Cause]:
     """a = dy·g with a g that has a name."""
-    found = samples(evidence, i)
-    if found is None or is_multiple(found, certainty(evidence, i)):
+    found = uneven(evidence, i)
+    if found is None:
         return
     near = certainty(evidence, i)
     variables = named(evidence, i, found)

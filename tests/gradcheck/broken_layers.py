@@ -204,13 +204,6 @@ class ReluInPlace(Activation, Relu):
 
 
 @planted("input-modified")
-class CentresItsInput(Norm):
-    def forward(self, x):
-        x -= 0.0 if not self.training else 1e-3
-        return super().forward(x)
-
-
-@planted("input-modified")
 class BackwardChangesX(Affine):
     def backward(self, grad_output):
         dx = super().backward(grad_output)

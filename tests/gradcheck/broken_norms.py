@@ -143,3 +143,10 @@ class SwappedMeans(Norm):
         dx = super().backward(dy)
         self.dgamma, self.dbeta = self.dbeta / len(dy), self.dgamma / len(dy)
         return dx
+
+
+@planted("input-modified")
+class CentresItsInput(Norm):
+    def forward(self, x):
+        x -= 0.0 if not self.training else 1e-3
+        return super().forward(x)
