@@ -1,4 +1,4 @@
-"""x·Φ(x) and its derivative, one number at a time, without a call: Φ the normal distribution.
+"""x·Φ(x), its derivative and erf, one number at a time, without a call: Φ the normal distribution.
 
 With a = |x|, Φ(-a) = e^(-a²/2)·q(a), where q falls from 1/2 like 1/(a√(2π)). So, e = e^(-a²/2),
 
@@ -8,13 +8,14 @@ with k(a) = q(a) - a/√(2π). In v = a/(c + a) and t = 2v - 1 = (a - c)/(a + c)
 [-1, 1), a·q(a) = v·p(t) with a polynomial p: the substitution of Shepherd & Laframboise (1981).
 An error of v moves v·p by no more than itself, relatively: u·p with u = 1/(c + a) would be moved
 threefold. Accuracy is relative in the tail, too, to within 3 units in the last place
-(docs/accuracy.md); where the processor has no fused multiply-add, to within 8.
+(docs/accuracy.md); where the processor has no fused multiply-add, to within 8. erf, which is
+1 - 2Φ(-√2·x), has a polynomial of its own near 0, and is right to within 2.
 """
 
 import math
 
 from kernels.bits import constant, fma, leading_half, polynomial
-from kernels.elementary import RAISED, ROUNDING_UP, exp_parts
+from kernels.elementary import RAISED, ROUNDING_UP, exp_nonpositive, exp_parts
 from kernels.jit import jit_as_written
 
 GREATEST_DEVIATION = constant(15.0, 38.7)
@@ -68,6 +69,37 @@ beyond_centre = polynomial(
 )
 """(p(t) - p(0))/t for a ≤ 15 and a ≤ 40, by least squares of the relative error of p at Chebyshev
 points, each of the first coefficients rounded before the next are fitted: off by 2⁻²⁸, 2⁻⁵⁶·⁷."""
+
+SQRT_2 = constant(math.sqrt(2), math.sqrt(2))
+
+erf_beyond_x = polynomial(
+    float32=[
+        0.12837916706154341524,
+        -0.37612638468028710398,
+        0.1128378249523684454,
+        -0.026865430727670242894,
+        0.0052210318078580227973,
+        -0.00084840804055351062944,
+        0.00011265959025606608973,
+        -9.6670445714869964152e-6,
+    ],
+    float64=[
+        0.12837916709551257377,
+        -0.37612638903183748056,
+        0.11283791670954878666,
+        -0.026866170645076793248,
+        0.0052239776248180144673,
+        -0.00085483269808337899052,
+        0.00012055331111642710923,
+        -1.4925595266831181565e-5,
+        1.6461000484121368033e-6,
+        -1.6350312701054695011e-7,
+        1.4659775274047435814e-8,
+        -1.137284885679167367e-9,
+        5.9571761477489114044e-11,
+    ],
+)
+"""erf(√z)/√z - 1 on 0 ≤ z ≤ 1 (Chebyshev's interpolation): off by 2⁻³⁴, 2⁻⁶²."""
 
 DENSITY_AT_0 = constant(1 / math.sqrt(2 * math.pi), 1 / math.sqrt(2 * math.pi))
 
@@ -124,3 +156,16 @@ def gelu_slope(x):
     w, scale = normal_parts(a, zero)
     tail = fma(w, k, k) * scale
     return tail if x < zero else one - tail
+
+
+@jit_as_written
+def erf(x):
+    """Erf x = sign(x)·(1 - 2Φ(-√2·|x|)); where |x| ≤ 1, as x + x·r(x²), for there that cancels."""
+    one = type(x)(1)
+    a = clamped_deviation(SQRT_2(x) * x)
+    v = a / (CENTRE(x) + a)
+    p = fma((v + v) - one, beyond_centre((v + v) - one), AT_CENTRE(x))
+    q = p * ((one - v) * INVERSE_CENTRE(x))
+    far = fma(type(x)(-2) * q, exp_nonpositive(type(x)(-0.5) * a * a), one)
+    near = fma(x, erf_beyond_x(x * x), x)
+    return near if abs(x) <= one else math.copysign(far, x)

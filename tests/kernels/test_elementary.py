@@ -34,6 +34,7 @@ LIMITS = {
     elementary.tanh: "inf:1 -inf:-1 0:0 -0:-0 1e9:1 -1e9:-1",
     elementary.sigmoid: "inf:1 -inf:0 0:0.5 -0:0.5 1e9:1 -1e9:0",
     elementary.softplus: "inf:inf -inf:0 -1e9:0 1e9:1e9",
+    normal.erf: "inf:1 -inf:-1 0:0 -0:-0 1e9:1 -1e9:-1",
     normal.gelu: "inf:inf -inf:0 0:0 -0:-0 1e9:1e9 -1e9:0",
     normal.gelu_slope: "inf:1 -inf:-0 0:0.5 -0:0.5 1e9:1 -1e9:-0",
 }
@@ -94,6 +95,7 @@ ORACLES = {
     "tanh": mpmath.tanh,
     "sigmoid": lambda x: 1 / (1 + mpmath.exp(-x)),
     "softplus": lambda x: mpmath.log1p(mpmath.exp(x)),
+    "erf": mpmath.erf,
     "gelu": lambda x: x * mpmath.erfc(-x / mpmath.sqrt(2)) / 2,
 }
 
@@ -207,37 +209,45 @@ C_LIBRARY = {
 TRANSCENDENTAL = ("elu", "sigmoid", "tanh", "softplus", "gelu", "silu")
 
 
-def assembly(kernel, op, dtype):
-    """The machine code of a fresh compilation: what comes from the cache cannot be read."""
-    arguments = []
+def arguments(kernel, op, dtype):
+    """One of each argument, of one element."""
     for argument in kernel.arguments:
         if argument.role == "hyper":
-            arguments.append(settings(op)[argument.name])
+            yield settings(op)[argument.name]
         else:
             shape = (1,) if argument.dims is None else (1,) * len(argument.dims)
-            arguments.append(np.zeros(shape, np.int64 if argument.label_dim else dtype))
-    fresh = njit(**OPTIONS)(kernel.py_func)
+            yield np.zeros(shape, np.int64 if argument.label_dim else dtype)
+
+
+def assert_whole_vectors_without_a_call(function, dtype, *arguments):
+    """Reads a fresh compilation: what comes from the cache cannot be read."""
+    fresh = njit(**OPTIONS)(function)
     fresh(*arguments)
     (code,) = fresh.inspect_asm().values()
-    return code
-
-
-@pytest.mark.compiled
-@pytest.mark.parametrize(
-    "kernel",
-    [
-        pytest.param((op, kernel), id=kernel.__name__)
-        for op in OPS.values()
-        if op.name in TRANSCENDENTAL or op.name.startswith("softmax")
-        for kernel in (op.forward, op.backward)
-    ],
-)
-def test_no_call_and_whole_vectors(kernel, dtype):
-    op, kernel = kernel
-    code = assembly(kernel, op, dtype)
     assert not C_LIBRARY & set(re.findall(r"[A-Za-z_]\w*", code))
     if binding.get_process_triple().startswith("x86_64"):
         suffix = "ps" if dtype == np.float32 else "pd"
         assert re.search(rf"\bv?(mul|fn?m(add|sub)\d+){suffix}\b", code)
         other = "pd" if dtype == np.float32 else "ps"
         assert not re.search(rf"\bv?(mul|fn?m(add|sub)\d+){other}\b", code)
+
+
+@pytest.mark.compiled
+@each_function
+def test_a_loop_is_whole_vectors(function, dtype):
+    loop = apply(function.compiled).py_func
+    assert_whole_vectors_without_a_call(loop, dtype, np.ones(1, dtype), np.ones(1, dtype))
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize(
+    ("of", "kernel"),
+    [
+        pytest.param(op, kernel, id=kernel.__name__)
+        for op in OPS.values()
+        if op.name in TRANSCENDENTAL or op.name.startswith("softmax")
+        for kernel in (op.forward, op.backward)
+    ],
+)
+def test_no_call_and_whole_vectors(of, kernel, dtype):
+    assert_whole_vectors_without_a_call(kernel.py_func, dtype, *arguments(kernel, of, dtype))
