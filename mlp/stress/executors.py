@@ -1,27 +1,16 @@
 """Cells on executors: one after another here, in processes, or on whatever is handed in.
 
-A worker that is lost takes a whole process pool down. What was done stays done; the tasks that
-were in the pool are run again in a new one, one at a time, so that the one that kills its
-worker, if it does so again, is known by name.
+A process of our own that is lost costs the cell that it was at a second run, and no other one. An
+executor that is handed in may break as a whole: what was done stays done, and what it had then
+goes on in processes of our own.
 """
 
-import contextlib
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    BrokenExecutor,
-    Executor,
-    Future,
-    ProcessPoolExecutor,
-    wait,
-)
-from itertools import islice
-from multiprocessing.connection import wait as wait_for
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from itertools import chain, islice
 from typing import Generic, TypeVar
+
+from mlp.stress.processes import submit, workers
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -29,13 +18,6 @@ Result = TypeVar("Result")
 WINDOW = 128
 """Tasks that wait in a foreign executor at a time: enough for its workers, however many, and
 few enough that a large grid is never in memory."""
-
-ATTEMPTS = 3
-"""How often a task may lose its worker before it is given up."""
-
-
-class WorkerLost(RuntimeError):  # noqa: N818, it is what happened
-    """A task has lost its worker each time that it was run."""
 
 
 class Pool(Generic[Task, Result]):
@@ -53,7 +35,8 @@ class Pool(Generic[Task, Result]):
 
     Attributes
     ----------
-    lost : the tasks that a broken pool had taken, and that were run again.
+    lost : the tasks that were run again: whose process was lost, or which an executor that
+        broke had taken, as it does not say whose worker it was.
     """
 
     def __init__(
@@ -64,29 +47,28 @@ class Pool(Generic[Task, Result]):
 
     def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:
         """(task, result) of every task, in the order in which they are done."""
-        tasks = iter(tasks)
+        left = iter(tasks)
+        if self.executor is not None:
+            had = yield from self._handed_in(self.executor, left)
+            if not had:
+                return
+            self.lost += had
+            left = chain(had, left)
         if self.executor is None and self.jobs == 1:
-            for task in tasks:
+            for task in left:
                 yield task, self.function(task)
-            return
-        left = yield from self._through(self.executor, tasks)
-        while left:
-            self.lost += left
-            yield from self._one_by_one(left)
-            left = yield from self._through(None, tasks)
+        else:
+            yield from self._in_processes(left)
 
-    def _through(
-        self, executor: Executor | None, tasks: Iterator[Task]
+    def _handed_in(
+        self, executor: Executor, tasks: Iterator[Task]
     ) -> Generator[tuple[Task, Result], None, list[Task]]:
         """Keep an executor busy until the tasks end or it breaks; returns what it had then."""
-        size = 2 * self.jobs if executor is None else WINDOW
         pending: dict[Future[Result], Task] = {}
-        with contextlib.ExitStack() as stack:
-            pool = executor or stack.enter_context(processes(self.jobs))
-            stack.callback(lambda: [future.cancel() for future in pending])
+        try:
             while True:
-                for task in islice(tasks, size - len(pending)):
-                    pending[submit(pool, self.function, task)] = task
+                for task in islice(tasks, WINDOW - len(pending)):
+                    pending[submit(executor, self.function, task)] = task
                 if not pending:
                     return []
                 done = wait(pending, return_when=FIRST_COMPLETED).done
@@ -98,55 +80,18 @@ class Pool(Generic[Task, Result]):
                         yield pending.pop(future), future.result()
                 if broken:
                     return list(pending.values())
+        finally:
+            for future in pending:
+                future.cancel()
 
-    def _one_by_one(self, tasks: list[Task]) -> Iterator[tuple[Task, Result]]:
-        """Each alone in a process, which is a new one wherever the last is lost."""
-        waiting, attempts = list(tasks), 0
-        while waiting:
-            with processes(1) as pool, contextlib.suppress(BrokenExecutor):
-                while waiting:
-                    result = pool.submit(self.function, waiting[0]).result()
-                    yield waiting.pop(0), result
-                    attempts = 0
-            attempts += 1
-            if waiting and attempts == ATTEMPTS:
-                raise WorkerLost(
-                    f"sweep: the worker was lost {attempts} times in a row by {waiting[0]}"
-                )
-
-
-def submit(pool: Executor, function: Callable[[Task], Result], task: Task) -> Future[Result]:
-    """The future of the task; one that has failed already where the pool is broken."""
-    try:
-        return pool.submit(function, task)
-    except BrokenExecutor as error:
-        failed: Future[Result] = Future()
-        failed.set_exception(error)
-        return failed
-
-
-@contextlib.contextmanager
-def processes(jobs: int) -> Iterator[ProcessPoolExecutor]:
-    """A pool of new processes, which inherit no threads and no locks; waits for what they are
-    at when it is left, and starts no more.
-    """
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=begin_work)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def begin_work() -> None:
-    """In a worker: Ctrl-C is its parent's to answer, and without a parent there is no work."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=end_with_parent, daemon=True).start()
-
-
-def end_with_parent() -> None:
-    """Wait for the end of the parent, which may have been killed, and end as well."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait_for([parent.sentinel])
-        os._exit(1)
+    def _in_processes(self, tasks: Iterator[Task]) -> Iterator[tuple[Task, Result]]:
+        with workers(self.function, self.jobs) as every:
+            while True:
+                for worker in every:
+                    worker.fill(tasks)
+                pending = [future for worker in every for _, future in worker.queue]
+                if not pending:
+                    return
+                wait(pending, return_when=FIRST_COMPLETED)
+                for worker in every:
+                    yield from worker.done(self.lost)

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from mlp.stress.executors import WorkerLost
 from mlp.stress.grid import LIMIT, Grid
+from mlp.stress.processes import WorkerLost
 from mlp.stress.sweep import sweep
 
 DEFAULTS = Grid()
