@@ -33,6 +33,9 @@ STEP = 6e-6
 """Of a single central difference, relative to the size of x: about the cube root of eps, where
 truncation and rounding are equally small. Good to 9 or 10 digits."""
 
+ROUNDINGS = 64.0
+"""Times the least rounding that values must have: more than that is no rounding."""
+
 SAFETY = 4.0
 """What an estimated error is multiplied by to make the bar. The estimates are maxima of
 observed disagreements, which now and then are small by chance."""
@@ -191,13 +194,27 @@ def directional_derivative(
         below = [rung for rung in confirmations if rung.h < rungs[-1].h]
         if is_short:
             estimate = extrapolate(line, rungs, below, argument)
-            if estimate.error_bar <= enough and read_kink(line, rungs) is None:
+            is_sharp = estimate.error_bar <= enough and read_kink(line, rungs) is None
+            if is_sharp and confirmed(line, estimate, below):
                 return estimate
             rungs += ladder(line, rungs[-1].h / 2, LEVELS - SHORT)
         found.append(read_kink(line, rungs) or extrapolate(line, rungs, below, argument))
-        if found[-1].kink is None and found[-1].error_bar <= enough:
+        is_sharp = found[-1].error_bar <= enough and found[-1].kink is None
+        if is_sharp and confirmed(line, found[-1], below):
             break
     return most_certain(found)
+
+
+def confirmed(line: Line, estimate: Estimate, below: list[Rung]) -> bool:
+    """Whether steps far below a ladder agree with it, but for rounding.
+
+    A ladder that begins far beyond the function's own scale may seem to converge to another
+    answer: its few short rungs agree by chance.
+    """
+    noise = ROUNDINGS * line.noise_floor()
+    return all(
+        abs(rung.slope - estimate.value) <= estimate.error_bar + noise / rung.h for rung in below
+    )
 
 
 def most_certain(found: list[Estimate]) -> Estimate:
