@@ -24,6 +24,7 @@ from kernels.simd import (
     VECTOR_BYTES,
     copy_row,
     scratch,
+    second_cache_bytes,
     transpose,
 )
 from kernels.tile import ADD, SET, SET_BIAS, tile
@@ -47,13 +48,24 @@ DOT_SHARE = 10
 as a sum has terms."""
 
 BLOCK_DEPTH = 256
-BLOCK_BYTES = 1024 // TILE_BYTES * TILE_BYTES
-"""A block of b: so many rows, and so many bytes of each, a whole number of tiles."""
+"""Rows of a block of b: the order of summation, so the same on any processor."""
+
+MOST_BLOCK_BYTES = 1024
+
+
+def block_bytes(cache: int) -> int:
+    """Bytes of a row of a block of b: whole tiles, and in all a quarter of the second cache."""
+    most = min(MOST_BLOCK_BYTES, cache // 4 // BLOCK_DEPTH)
+    return max(most // TILE_BYTES, 1) * TILE_BYTES
+
+
+BLOCK_BYTES = block_bytes(second_cache_bytes())
 
 BLOCK_ROWS = 8 * TILE_ROWS
 """Rows of a block of a; with the block of b it stays in the second cache."""
 
-PANEL_BYTES = BLOCK_DEPTH * BLOCK_BYTES
+PANEL_BYTES = BLOCK_DEPTH * MOST_BLOCK_BYTES
+"""Enough on any processor, so that code compiled on another one finds the room it expects."""
 
 SCRATCH_BYTES = PANEL_BYTES + BLOCK_DEPTH * BLOCK_ROWS * 8
 """On the stack: the panels of a block of b, and behind them a block of a."""

@@ -14,8 +14,10 @@ from kernels.gemm import (
     BLOCK_BYTES,
     BLOCK_DEPTH,
     BLOCK_ROWS,
+    MOST_BLOCK_BYTES,
     PACK_COLUMNS,
     THIN_ROWS,
+    block_bytes,
     matmul_bias,
     matmul_bias_floor,
     matmul_transpose_a,
@@ -31,6 +33,7 @@ from kernels.simd import (
     TILE_ROWS,
     TILE_VECTORS,
     VECTOR_BYTES,
+    second_cache_bytes,
     tile_shape,
     transpose,
 )
@@ -142,11 +145,24 @@ def test_threads_have_their_own_panels():
     np.testing.assert_allclose(results[0], a @ b, atol=1e-11)
 
 
-def test_blocks_hold_whole_tiles():
+@pytest.mark.parametrize("cache", [2**14, 2**18, 2**19, 2**20, 2**21, 2**25])
+def test_blocks_hold_whole_tiles(cache):
     """Else the last panel of a block would be packed beyond the memory for panels."""
-    assert BLOCK_BYTES % TILE_BYTES == 0
+    assert block_bytes(cache) % TILE_BYTES == 0
+    assert TILE_BYTES <= block_bytes(cache) <= MOST_BLOCK_BYTES
+    assert block_bytes(cache) == TILE_BYTES or BLOCK_DEPTH * block_bytes(cache) <= cache // 4
     # Turned squares of b reach so far beyond the panels, into what a is packed to later.
     assert BLOCK_DEPTH * BLOCK_ROWS * 8 >= VECTOR_BYTES * TILE_BYTES
+
+
+@pytest.mark.parametrize(
+    ("told", "size"),
+    [("1024K\n", 2**20), ("2M\n", 2**21), ("262144", 2**18), ("", 2**20), ("?", 2**20)],
+)
+def test_the_size_of_the_second_cache(tmp_path, told, size):
+    (tmp_path / "size").write_text(told)
+    assert second_cache_bytes(tmp_path / "size") == size
+    assert second_cache_bytes(tmp_path / "none") == 2**20
 
 
 def test_the_tile_fits_the_registers():
