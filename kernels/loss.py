@@ -4,64 +4,9 @@ of that reduction as `dloss`.
 
 import numpy as np
 
-from kernels.bits import larger
 from kernels.boundary import kernel_inlined
-from kernels.elementary import exp_nonpositive, log1p_finite
-from kernels.jit import jit_as_written, jit_inlined
 from kernels.op import Op
-from kernels.views import flat, vector
-
-BLOCK_SIZE = 2048
-"""About so many probabilities are computed at a time: rows that are still in the cache."""
-
-
-@jit_as_written
-def difference(a, b):
-    """a - b as it stands: exact where they are near each other, however large they are."""
-    return a - b
-
-
-@jit_inlined
-def end_of_block(first, n, m):
-    """The row after the last of the block that begins with row `first` of n × m."""
-    return min(n, first + max(1, BLOCK_SIZE // max(1, m)))
-
-
-@jit_inlined
-def subtract_peak(z, p, i):
-    """p[i] = z[i] - max z[i]; returns that maximum, NaN if there is one, -inf without classes."""
-    peak = -z.dtype.type(np.inf)
-    for j in range(z.shape[1]):
-        peak = larger(z[i, j], peak)
-    for j in range(z.shape[1]):
-        p[i, j] = difference(z[i, j], peak)
-    return peak
-
-
-@jit_inlined
-def softmax_of_differences(p, first, last, loss):
-    """From p = z - max z to p = softmax(z) and loss += log Σ e^(z - max z), first ≤ row < last.
-
-    The exponentials of all rows are one loop, however short a row is. The largest term of the
-    sum is 1, so the logarithm is log1p of the others: it keeps its digits when the others are
-    small. They are the terms that are not 1, and the ones but for the first.
-    """
-    zero, one = p.dtype.type(0), p.dtype.type(1)
-    m = p.shape[1]
-    entries = vector(flat(p), first * m, (last - first) * m)
-    for k in range(entries.size):
-        entries[k] = exp_nonpositive(entries[k])
-    for i in range(first, last):
-        ones, below = 0, zero
-        for j in range(m):
-            is_one = p[i, j] == one
-            ones += is_one
-            below += zero if is_one else p[i, j]
-        others = below + p.dtype.type(max(ones - 1, 0))
-        scale = one / (one + others)
-        for j in range(m):
-            p[i, j] *= scale
-        loss[i] += log1p_finite(others)
+from kernels.softmax import difference, end_of_block, softmax_of_differences, subtract_peak
 
 
 @kernel_inlined
@@ -74,7 +19,7 @@ def softmax_cross_entropy_forward(z, labels, loss, p):
     while first < z.shape[0]:
         last = end_of_block(first, z.shape[0], z.shape[1])
         for i in range(first, last):
-            peak = subtract_peak(z, p, i)
+            peak = subtract_peak(z, i, p)
             loss[i] = difference(peak, z[i, labels[i]])
         softmax_of_differences(p, first, last, loss)
         first = last
@@ -102,7 +47,7 @@ def softmax_cross_entropy_soft_forward(z, targets, loss, p):
     while first < z.shape[0]:
         last = end_of_block(first, z.shape[0], z.shape[1])
         for i in range(first, last):
-            peak = subtract_peak(z, p, i)
+            peak = subtract_peak(z, i, p)
             # max z - Σ t·z = Σ t·(max z - z) + max z·(1 - Σ t)
             weight, distance = zero, zero
             for j in range(z.shape[1]):
