@@ -7,6 +7,7 @@ the path for the time of the import, and what was imported from there is taken o
 
 import importlib
 import importlib.util
+import pkgutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ COMPANIONS = ("activation", "activations", "loss", "losses", "criterion", "linea
               "mytorch.activation", "mytorch.loss", "mytorch.linear", "mytorch.batchnorm",
               "mytorch.nn", "mytorch")  # fmt: skip
 """Modules beside a homework in which its other classes may be."""
+
+KEPT = {"gradcheck", "numpy", "__main__"}
+"""Modules that stay whatever a homework calls its own."""
 
 
 class UnknownTargetError(ValueError):
@@ -159,7 +163,12 @@ def importing(root: Path, modules: dict[str, ModuleType]) -> Iterator[None]:
     Modules of the same names from elsewhere are out of the way for as long, and back after.
     """
     path, before = list(sys.path), dict(sys.modules)
-    hidden = {n: m for n, m in before.items() if n not in modules and may_clash(n, root)}
+    theirs = {module.name for module in pkgutil.iter_modules(folders(root))} - KEPT
+    hidden = {
+        name: module
+        for name, module in before.items()
+        if name not in modules and name.partition(".")[0] in theirs
+    }
     for name in hidden:
         del sys.modules[name]
     sys.modules.update(modules)
@@ -174,16 +183,6 @@ def importing(root: Path, modules: dict[str, ModuleType]) -> Iterator[None]:
                 modules[name] = module
                 del sys.modules[name]
         sys.modules.update(hidden)
-
-
-def may_clash(name: str, root: Path) -> bool:
-    """Whether the homework has a module of that name."""
-    top = name.partition(".")[0]
-    return any(
-        (Path(place) / f"{top}.py").is_file() or (Path(place) / top / "__init__.py").is_file()
-        for place in folders(root)
-        if top not in ("gradcheck", "numpy", "__main__")
-    )
 
 
 def is_beside(module: Any, root: Path) -> bool:

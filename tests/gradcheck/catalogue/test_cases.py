@@ -118,7 +118,7 @@ def test_a_planted_bug_is_wrong(bug):
     if not np.isfinite(problem.forward(*problem.arrays)).all():
         return  # which is the mistake
     least = 1e-4 if problem.arrays[0].dtype == np.float32 else 1e-9
-    assert max(discrepancy(bug, seed, times) for seed in range(3) for times in (1, 3)) > least
+    assert any(discrepancy(bug, seed, times) > least for seed in range(3) for times in (1, 3))
 
 
 SMOOTH = [
