@@ -49,12 +49,12 @@ def test_fit_does_the_steps_that_train_step_does(labels, optimizer, dtype, slice
     assert history is one.history
 
 
-def test_history_has_the_same_bits_whatever_the_slices(monkeypatch):
+def test_history_has_the_same_bits_whatever_the_slices(dtype, monkeypatch):
     found = []
     for seconds in (0.0, training.SLICE_SECONDS, 1e9):
         monkeypatch.setattr(training, "SLICE_SECONDS", seconds)
-        net = network(np.float32)
-        found.append(net.fit(*data(dtype=np.float32), epochs=4, batch_size=7))
+        net = network(dtype)
+        found.append(net.fit(*data(dtype=dtype), epochs=4, batch_size=7))
     for history in found[1:]:
         assert history.loss == found[0].loss
         assert history.error == found[0].error

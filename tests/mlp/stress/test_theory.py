@@ -24,12 +24,14 @@ def test_fixed_points_of_tanh(sigma_w, q, chi):
     assert theory.chi(TANH, found, sigma_w) == pytest.approx(chi, rel=1e-3)
 
 
+@pytest.mark.compiled  # as plain Python it takes half a minute
 def test_critical_tanh():
     """Schoenholz et al. 2017: sigma_w² = 1.76 at sigma_b² = 0.05."""
     sigma_w = theory.critical_sigma_w(TANH, math.sqrt(0.05))
     assert sigma_w**2 == pytest.approx(1.76095, rel=1e-5)
 
 
+@pytest.mark.compiled
 def test_critical_relu_is_he():
     assert theory.critical_sigma_w(RELU, 0.0) ** 2 == pytest.approx(2, rel=1e-12)
 
