@@ -6,8 +6,7 @@ import pytest
 from gradcheck import check
 
 
-@pytest.mark.parametrize("index", [(0, 0), (517, 33), (999, 999)])
-@pytest.mark.parametrize("error", [0.5, 1e-4])
+@pytest.mark.parametrize(("index", "error"), [((0, 0), 1e-4), ((517, 33), 0.5), ((999, 999), 1e-4)])
 def test_one_wrong_entry_of_a_million_is_found(index, error):
     calls, seen = [], []
 

@@ -4,20 +4,7 @@ import numpy as np
 import pytest
 
 from gradcheck import check, check_gradient
-
-RNG = np.random.default_rng(3)
-
-
-START = RNG.bit_generator.state
-
-
-@pytest.fixture(autouse=True)
-def same_numbers_for_each_test():
-    RNG.bit_generator.state = START
-
-
-def draw(*shape):
-    return RNG.standard_normal(shape)
+from tests.gradcheck.diagnose.drawing import RNG, draw
 
 
 def sigmoid(x):

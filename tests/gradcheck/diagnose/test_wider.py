@@ -5,20 +5,7 @@ import pytest
 
 from gradcheck import check, check_gradient
 from gradcheck.diagnose.causes import CAUSES, cause, widened
-
-RNG = np.random.default_rng(4)
-
-
-START = RNG.bit_generator.state
-
-
-@pytest.fixture(autouse=True)
-def same_numbers_for_each_test():
-    RNG.bit_generator.state = START
-
-
-def draw(*shape):
-    return RNG.standard_normal(shape)
+from tests.gradcheck.diagnose.drawing import RNG, draw
 
 
 def softmax(z):
