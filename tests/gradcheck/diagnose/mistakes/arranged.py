@@ -4,27 +4,20 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tests.gradcheck.diagnose.mistakes.mistake import AFFINE, SQUARE, Mistake, S, affine, softmax
+from tests.gradcheck.diagnose.mistakes.mistake import (
+    AFFINE,
+    SQUARE,
+    Mistake,
+    S,
+    of_bias,
+    of_weights,
+    softmax,
+)
 
 
 def transposed() -> Iterator[Mistake]:
-    for shapes in (SQUARE, ((40, 20), (20, 20), (20,))):
-        yield Mistake(
-            "dw transposed",
-            affine,
-            lambda dy, x, w, b: (None, dy.T @ x, None),
-            shapes,
-            "transposed",
-            wrong=1,
-        )
-    yield Mistake(
-        "dw transposed, shape",
-        affine,
-        lambda dy, x, w, b: (None, dy.T @ x, None),
-        AFFINE,
-        "transposed",
-        wrong=1,
-    )
+    for shapes in (AFFINE, SQUARE, ((40, 20), (20, 20), (20,))):
+        yield of_weights("dw transposed", lambda dy, x: dy.T @ x, "transposed", shapes)
 
 
 def arranged() -> Iterator[Mistake]:
@@ -73,11 +66,4 @@ def arranged() -> Iterator[Mistake]:
         (S,),
         "softmax-jacobian-diagonal",
     )
-    yield Mistake(
-        "keepdims",
-        affine,
-        lambda dy, x, w, b: (None, None, dy.sum(0, keepdims=True)),
-        AFFINE,
-        "wrong-shape",
-        wrong=2,
-    )
+    yield of_bias("keepdims", lambda dy, b: dy.sum(0, keepdims=True), "wrong-shape")

@@ -55,3 +55,21 @@ S, L, ONE = (4, 5), (300, 40), (1, 6)
 AFFINE = ((7, 4), (4, 3), (3,))
 SQUARE = ((5, 3), (3, 3), (3,))
 LARGE = ((300, 40), (40, 20), (20,))
+
+
+def of_weights(title, dw, slug, shapes=AFFINE):
+    """x·w + b with a dw(dy, x) that is wrong."""
+
+    def backward(dy, x, w, b):
+        return None, dw(dy, x), None
+
+    return Mistake(title, affine, backward, shapes, slug, wrong=1)
+
+
+def of_bias(title, db, slug, shapes=AFFINE):
+    """x·w + b with a db(dy, b) that is wrong."""
+
+    def backward(dy, x, w, b):
+        return None, None, db(dy, b)
+
+    return Mistake(title, affine, backward, shapes, slug, wrong=2)

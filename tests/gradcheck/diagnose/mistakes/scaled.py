@@ -4,7 +4,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tests.gradcheck.diagnose.mistakes.mistake import AFFINE, LARGE, L, Mistake, S, affine
+from tests.gradcheck.diagnose.mistakes.mistake import (
+    AFFINE,
+    LARGE,
+    L,
+    Mistake,
+    S,
+    of_bias,
+    of_weights,
+)
 
 
 def scales() -> Iterator[Mistake]:
@@ -38,22 +46,8 @@ def scales() -> Iterator[Mistake]:
             shapes,
             "scaled-by-batch",
         )
-    yield Mistake(
-        "1/N twice",
-        affine,
-        lambda dy, x, w, b: (None, x.T @ dy / len(x), None),
-        AFFINE,
-        "divided-by-batch-twice",
-        wrong=1,
-    )
-    yield Mistake(
-        "db mean",
-        affine,
-        lambda dy, x, w, b: (None, None, dy.mean(0)),
-        AFFINE,
-        "divided-by-batch-twice",
-        wrong=2,
-    )
+    yield of_weights("1/N twice", lambda dy, x: x.T @ dy / len(x), "divided-by-batch-twice")
+    yield of_bias("db mean", lambda dy, b: dy.mean(0), "divided-by-batch-twice")
     yield Mistake(
         "twice, N = 2", square, lambda dy, x: (4 * dy * x,), ((2, 5),), "scaled-by-constant"
     )

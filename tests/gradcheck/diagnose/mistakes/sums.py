@@ -4,70 +4,23 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tests.gradcheck.diagnose.mistakes.mistake import AFFINE, LARGE, Mistake, S, affine
+from tests.gradcheck.diagnose.mistakes.mistake import AFFINE, LARGE, Mistake, S, of_bias, of_weights
 
 
 def sums_of_gradients() -> Iterator[Mistake]:
-    yield Mistake(
-        "db not summed",
-        affine,
-        lambda dy, x, w, b: (None, None, dy),
-        AFFINE,
-        "bias-not-summed",
-        wrong=2,
-    )
-    yield Mistake(
-        "db axis 1",
-        affine,
-        lambda dy, x, w, b: (None, None, dy.sum(1)),
-        ((4, 3), (3, 4), (4,)),
-        "bias-wrong-axis",
-        wrong=2,
-    )
-    yield Mistake(
-        "db axis 1, shape",
-        affine,
-        lambda dy, x, w, b: (None, None, dy.sum(1)),
-        AFFINE,
-        "bias-wrong-axis",
-        wrong=2,
-    )
-    yield Mistake(
-        "db all",
-        affine,
-        lambda dy, x, w, b: (None, None, np.full(b.shape, dy.sum())),
-        AFFINE,
-        "bias-wrong-axis",
-        wrong=2,
-    )
+    yield of_bias("db not summed", lambda dy, b: dy, "bias-not-summed")
+    for shapes in (AFFINE, ((4, 3), (3, 4), (4,))):
+        yield of_bias("db axis 1", lambda dy, b: dy.sum(1), "bias-wrong-axis", shapes)
+    yield of_bias("db all", lambda dy, b: np.full(b.shape, dy.sum()), "bias-wrong-axis")
 
 
 def sums_of_values() -> Iterator[Mistake]:
     for shapes in (AFFINE, LARGE):
-        yield Mistake(
-            "first sample",
-            affine,
-            lambda dy, x, w, b: (None, None, dy[1:].sum(0)),
-            shapes,
-            "samples-missing",
-            wrong=2,
+        yield of_bias("first sample", lambda dy, b: dy[1:].sum(0), "samples-missing", shapes)
+        yield of_weights(
+            "last sample dw", lambda dy, x: x[:-1].T @ dy[:-1], "samples-missing", shapes
         )
-        yield Mistake(
-            "last sample dw",
-            affine,
-            lambda dy, x, w, b: (None, x[:-1].T @ dy[:-1], None),
-            shapes,
-            "samples-missing",
-            wrong=1,
-        )
-    yield Mistake(
-        "one sample",
-        affine,
-        lambda dy, x, w, b: (None, np.outer(x[-1], dy[-1]), None),
-        AFFINE,
-        "samples-missing",
-        wrong=1,
-    )
+    yield of_weights("one sample", lambda dy, x: np.outer(x[-1], dy[-1]), "samples-missing")
     yield Mistake(
         "broadcast scale",
         lambda x, w: x * w,
