@@ -324,9 +324,9 @@ def test_odd_shapes_raise_nothing(shape):
 def test_a_failing_check_is_quick():
     arrays = draw((20, 3))
     check(normalise(), derive(DX["no mean"][1]), arrays)
-    began = time.perf_counter()
+    began = time.process_time()
     check(normalise(), derive(DX["no mean"][1]), arrays)
-    assert time.perf_counter() - began < 1.0  # 0.1 on an idle machine
+    assert time.process_time() - began < 1.0  # whatever else keeps the machine busy
 
 
 def test_channels_as_many_as_columns():
