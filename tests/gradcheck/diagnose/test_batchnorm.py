@@ -110,6 +110,7 @@ def named(report, slug, name="x"):
     assert causes[0].slug == slug, [(c.slug, round(c.score, 3)) for c in causes]
 
 
+@pytest.mark.usefixtures("repairs_at_one_shape")
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("mistake", DX)
 def test_a_wrong_term_is_named(mistake, shape):
@@ -118,6 +119,7 @@ def test_a_wrong_term_is_named(mistake, shape):
     named(report, slug)
 
 
+@pytest.mark.usefixtures("without_repairs")
 @pytest.mark.parametrize("mistake", ["no mean", "no variance", "constant", "sum for mean"])
 @pytest.mark.parametrize(
     "kind",
@@ -167,12 +169,14 @@ def test_rms_norm_without_its_variance_term():
     ],
     ids=str,
 )
+@pytest.mark.usefixtures("repairs_at_one_shape")
 @pytest.mark.parametrize("shape", [(3, 2), (20, 3), (300, 1)], ids=str)
 def test_another_eps_is_named(there, here, shape):
     report = check(normalise(**there), derive(right, **here), draw(shape), ["x", "gamma", "beta"])
     named(report, "batchnorm-eps-mismatch")
 
 
+@pytest.mark.usefixtures("repairs_at_one_shape")
 @pytest.mark.parametrize("shape", [(3, 2), (20, 3), (300, 1)], ids=str)
 @pytest.mark.parametrize(("there", "here"), [(0, 1), (1, 0), (1, 1)])
 def test_another_variance_is_named(there, here, shape):
