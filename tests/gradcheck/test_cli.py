@@ -16,6 +16,7 @@ from gradcheck.__main__ import main
 from gradcheck.suite import check_networks
 from kernels import OPS
 from kernels.activation import ACTIVATIONS
+from tests.interrupts import interruptible
 
 ROOT = Path(__file__).parents[2]
 
@@ -145,15 +146,14 @@ def test_an_interrupt_gives_exit_status_130(monkeypatch, capsys):
 
 @pytest.mark.compiled
 def test_ctrl_c_on_the_process():
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gradcheck"],
-        cwd=ROOT,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        # Where the suite runs in the background, its children inherit a SIGINT that is ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
+    with interruptible():
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gradcheck"],
+            cwd=ROOT,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
     assert "180 of 180" in process.stdout.readline()
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)

@@ -15,6 +15,7 @@ from mlp.stress.cell import measure
 from mlp.stress.grid import Grid
 from mlp.stress.store import read
 from mlp.stress.sweep import sweep
+from tests.interrupts import interruptible
 
 pytestmark = pytest.mark.compiled  # as plain Python it takes minutes
 
@@ -38,17 +39,12 @@ def lines(path):
     return sorted(path.read_bytes().splitlines())
 
 
-def listen_to_interrupts():
-    """Where the suite runs in the background, its children inherit a SIGINT that is ignored."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 def begun(path, at_least, *options):
     """A process that sweeps, once it has written so many lines."""
     command = [sys.executable, "-m", "mlp", "stress", "sweep", *OPTIONS, "--out", str(path)]
-    process = subprocess.Popen([*command, *options], cwd=ROOT, stderr=subprocess.PIPE, text=True,
-                               stdout=subprocess.PIPE,
-                               preexec_fn=listen_to_interrupts)  # fmt: skip
+    with interruptible():
+        process = subprocess.Popen([*command, *options], cwd=ROOT, stderr=subprocess.PIPE,
+                                   text=True, stdout=subprocess.PIPE)  # fmt: skip
     deadline = time.monotonic() + 120
     while not path.exists() or path.read_bytes().count(b"\n") < at_least:
         assert process.poll() is None, process.stderr.read()
@@ -110,9 +106,9 @@ def test_interrupted_with_workers(tmp_path):
     """A terminal sends Ctrl-C to every process: the workers leave it to their parent."""
     path = tmp_path / "results.jsonl"
     command = [sys.executable, "-m", "mlp", "stress", "sweep", *OPTIONS, "--jobs", "2"]
-    process = subprocess.Popen([*command, "--out", str(path)], cwd=ROOT, stderr=subprocess.PIPE,
-                               text=True, start_new_session=True,
-                               preexec_fn=listen_to_interrupts)  # fmt: skip
+    with interruptible():
+        process = subprocess.Popen([*command, "--out", str(path)], cwd=ROOT, text=True,
+                                   stderr=subprocess.PIPE, start_new_session=True)  # fmt: skip
     while not path.exists() or path.read_bytes().count(b"\n") < 20:
         assert process.poll() is None
         time.sleep(0.002)
