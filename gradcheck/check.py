@@ -139,7 +139,7 @@ def check_gradient(
         notes=notes,
         progress=progress,
     )
-    authored = Authored(gradient, without_cotangent, has_cotangent=False)
+    authored = Authored(gradient, without_cotangent, has_cotangent=False, forward=loss)
     subject = Subject(scalar(loss), without_cotangent(gradient), names, authored)
     with limited(budget):
         subject.beginning = beginning_of(loss, gradient)

@@ -204,7 +204,7 @@ def authored_by(trial: Trial) -> Authored | None:
     }
     parameters = tuple(f"self.{parameter.value.key}" for parameter in layer.parameters)
     has_cotangent = not layer.ignores_cotangent
-    return Authored(layer.rule, adapt, has_cotangent, kept, parameters, is_restored=True)
+    return Authored(layer.rule, adapt, has_cotangent, kept, parameters, True, layer.run)
 
 
 def is_wrong_here(finding: Finding) -> bool:

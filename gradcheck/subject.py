@@ -84,6 +84,7 @@ class Authored:
     kept : names such as "self.dw" in which gradients are left, and of which input.
     parameters : names such as "self.w" of the inputs that are no arguments.
     is_restored : forward begins from the same state each time.
+    forward : as its author wrote it, where the subject's only calls it.
     """
 
     function: Callable[..., Any]
@@ -92,6 +93,7 @@ class Authored:
     kept: dict[str, int] = field(default_factory=dict)
     parameters: tuple[str, ...] = ()
     is_restored: bool = False
+    forward: Callable[..., Any] | None = None
 
 
 class Subject:

@@ -71,7 +71,9 @@ CAUSES: dict[str, Row] = {
         "{w} of the forward pass",
         0.87,
     ),
-    "wrong-product": Row("this is {given}; the gradient is {right}", 0.8),
+    "wrong-product": Row(
+        "this is {given}; the gradient is {right}", 0.8, wider=("wrong-weights",)
+    ),
     # ------------------------------------------------------------------ activations
     "activation-derivative-missing": Row(
         "the derivative of the activation is missing: d{name} is formed from dy, where "
@@ -97,12 +99,15 @@ CAUSES: dict[str, Row] = {
         "the factor {factor} {what}: (f(g(x)))' = f'(g(x))·g'(x)", 0.78
     ),
     "product-rule-term-missing": Row(
-        "only {kept} is there, for u = {u}: (u·v)' = u'·v + u·v'", 0.84
+        "only {kept} is there, for u = {u}: (u·v)' = u'·v + u·v'",
+        0.84,
+        wider=("gradient-stops",),
     ),
     "path-missing": Row(
         "{name} reaches y in two ways ({how}), and the gradient of one of them is missing: add "
         "both",
         0.84,
+        wider=("gradient-stops",),
     ),
     "region-wrong": Row("right only on part of the domain: wrong where {region}", 0.72),
     "kink-convention": Row(
@@ -212,7 +217,9 @@ CAUSES: dict[str, Row] = {
     ),
     "batchnorm-parameter-gradient": Row("{detail}: dγ = Σ dy·x̂, dβ = Σ dy", 0.88),
     "statistics-wrong-axis": Row(
-        "backward takes its means over {detail}: the same axes in both", 0.88
+        "backward takes its means over {detail}: the same axes in both",
+        0.88,
+        wider=("bias-wrong-axis",),
     ),
     "batchnorm-mode-confused": Row(
         "the formula of {used} is used in {mode}: in training the batch's own statistics count, in "

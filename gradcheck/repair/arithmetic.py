@@ -3,9 +3,13 @@
 import ast
 from collections.abc import Iterator
 
-from gradcheck.repair.edits import Draft, Edit, Site
+from gradcheck.repair.edits import Draft, Edit
+from gradcheck.repair.related import looks_like_slope
 from gradcheck.repair.scope import Kind
+from gradcheck.repair.sites import Site
 from gradcheck.repair.trees import (
+    REDUCTIONS,
+    argument,
     binary,
     called,
     in_slope,
@@ -55,6 +59,8 @@ def products(draft: Draft) -> Iterator[Edit]:
     for site, kind in draft.expressions():
         node = site.node
         is_plain = not (isinstance(site.parent, ast.Attribute) and site.parent.attr in OF_ARRAY)
+        if is_reduced(site):
+            continue  # it is the axis that is another
         if len(kind.shape) == 2 and is_plain:
             slug = "transposed"
             if site.above is not None and is_product(site.above.node):
@@ -69,6 +75,16 @@ def products(draft: Draft) -> Iterator[Edit]:
                 (transposed(a), transposed(b)),
             ):  # fmt: skip
                 yield draft.change("wrong-product", 1.5, site, binary(left, ast.MatMult(), right))
+
+
+def is_reduced(site: Site) -> bool:
+    """Whether it is summed over, or the like: (…).mean(axis=0), np.sum(…, 0)."""
+    outer = site.above
+    if outer is not None and isinstance(outer.node, ast.Attribute):
+        outer = outer.above
+    return outer is not None and called(outer.node) in REDUCTIONS and (
+        argument(outer.node) is site.node
+    )  # fmt: skip
 
 
 def axes_swapped(draft: Draft, site: Site, count: int) -> Iterator[Edit]:
@@ -128,9 +144,8 @@ def slug_of_factor(draft: Draft, site: Site, factor: ast.expr) -> str:
         is_of_cotangent = bool(draft.flow) and draft.carries(factor)
         return "cotangent-masked" if is_of_cotangent else "activation-derivative-twice"
     if kind is None or kind.shape:
-        return "activation-derivative-twice" if in_slope(site) or "1 -" in text else (
-            "chain-rule-factor-missing"
-        )  # fmt: skip
+        is_slope = in_slope(site) or "1 -" in text or looks_like_slope(draft, factor)
+        return "activation-derivative-twice" if is_slope else "chain-rule-factor-missing"
     is_count = "shape" in text or "len(" in text or (kind.dtype == "i" and "size" in text)
     if is_count and "shape[" in text and "shape[0]" not in text:
         return "scaled-by-constant"

@@ -5,10 +5,9 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-from gradcheck.repair.edits import Draft, Edit, Site
-from gradcheck.repair.trees import argument, called
-
-REDUCTIONS = ("sum", "mean", "max", "min", "var", "std", "prod")
+from gradcheck.repair.edits import Draft, Edit
+from gradcheck.repair.sites import Site
+from gradcheck.repair.trees import REDUCTIONS, argument, called, in_slope
 
 TWINS = (("sum", "mean"), ("sin", "cos"), ("sinh", "cosh"), ("maximum", "minimum"),
          ("max", "min"), ("zeros_like", "ones_like"), ("sqrt", "square"), ("tanh", "cosh"),
@@ -41,7 +40,7 @@ def sums(draft: Draft) -> Iterator[Edit]:
         taken = argument(node)
         kind = draft.scope.of(taken) if taken is not None else None
         count = len(kind.shape) if kind is not None else 2
-        slug = "bias-wrong-axis" if called(node) in ("sum", "mean") else "statistics-wrong-axis"
+        slug = slug_of_axis(site)
         for axis in AXES:
             largest = max(axis) if isinstance(axis, tuple) else axis or 0
             if largest < count:
@@ -54,6 +53,13 @@ def sums(draft: Draft) -> Iterator[Edit]:
                 changed = with_keyword(node, "ddof", ast.Constant(ddof))
                 yield draft.change("batchnorm-unbiased-variance", 2, site, changed)
     yield from unsummed(draft)
+
+
+def slug_of_axis(site: Site) -> str:
+    """A sum is the gradient of what was broadcast, where it is not part of something else."""
+    is_whole = isinstance(site.parent, (ast.stmt, ast.Tuple, ast.List)) or site.above is None
+    is_gradient = called(site.node) == "sum" or (called(site.node) == "mean" and is_whole)
+    return "bias-wrong-axis" if is_gradient else "statistics-wrong-axis"
 
 
 def with_axis(node: ast.Call, taken: Any, axis: Any, keepdims: bool | None) -> ast.Call:
@@ -114,7 +120,7 @@ def functions(draft: Draft) -> Iterator[Edit]:
                 yield draft.change(slug, 2, site, renamed(node, other))
         taken = argument(node)
         if taken is not None and alike(draft, site, taken):
-            yield draft.change(slug_of_dropped(draft, name, taken), 2.5, site, taken)
+            yield draft.change(slug_of_dropped(draft, site, taken), 2.5, site, taken)
         if name == "where" and len(node.args) == 3:
             test, first, second = node.args
             turned = ast.Call(node.func, [test, second, first], [])
@@ -123,14 +129,31 @@ def functions(draft: Draft) -> Iterator[Edit]:
             yield draft.change("region-wrong", 3, site, second)
 
 
-def slug_of_dropped(draft: Draft, name: str, taken: ast.expr) -> str:
+def slug_of_dropped(draft: Draft, site: Site, taken: ast.expr) -> str:
     """What it means that a function has to go."""
+    name = called(site.node)
     is_of_cotangent = bool(draft.flow) and draft.carries(taken)
     if name == "clip" and not is_of_cotangent:
         return "probability-clipped"
     if is_of_cotangent and name in OF_COTANGENT:
         return OF_COTANGENT[name]
+    if name in KNOWN and (in_slope(site) or is_for_slope(draft, site)):
+        return "activation-derivative-at-output"
     return DROPPED.get(name, "chain-rule-factor-missing" if name in KNOWN else "entries-wrong")
+
+
+def is_for_slope(draft: Draft, site: Site) -> bool:
+    """Whether a derivative is taken at the variable that the value is assigned to."""
+    statement = site.statement
+    if not isinstance(statement, ast.Assign) or statement.value is not site.node:
+        return False
+    name = ast.unparse(statement.targets[0])
+    return any(
+        isinstance(other.node, (ast.Name, ast.Attribute))
+        and in_slope(other)
+        and ast.unparse(other.node) == name
+        for other in draft.sites
+    )
 
 
 def alike(draft: Draft, site: Site, taken: ast.expr) -> bool:

@@ -8,36 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.repair.definitions import Definitions, definitions_of
 from gradcheck.repair.flow import flow_of, names_in
+from gradcheck.repair.formulas import Formulas
 from gradcheck.repair.reach import SHARED
 from gradcheck.repair.scope import Kind, Scope
+from gradcheck.repair.sites import Site, sites_of
 from gradcheck.repair.written import Node
 
 MOST_LETTERS = 160
 """Of a line that is shown."""
-
-
-@dataclass(frozen=True)
-class Site:
-    """A node and where it hangs: `parent.field`, or `parent.field[index]`."""
-
-    node: Any
-    parent: Any
-    field: str
-    index: int | None
-    statement: ast.AST
-    above: "Site | None" = None
-
-    @property
-    def chain(self) -> list[ast.AST]:
-        """The node, and all that it is inside of."""
-        return [self.node, *(self.above.chain if self.above is not None else ())]
-
-    def put(self, node: Any) -> None:
-        if self.index is None:
-            setattr(self.parent, self.field, node)
-        else:
-            getattr(self.parent, self.field)[self.index] = node
 
 
 @dataclass(frozen=True)
@@ -50,12 +30,16 @@ class Edit:
     cost : edits are tried in the order of these: the smaller, the likelier.
     changes : sites and what is put there.
     is_inserted : a statement comes before the one that stands there.
+    besides : what else is changed, as a comment after the line.
+    also : slugs that are as true.
     """
 
     slug: str
     cost: float
     changes: tuple[tuple[Site, Any], ...]
     is_inserted: bool = False
+    besides: str = ""
+    also: tuple[str, ...] = ()
 
     @property
     def line(self) -> int:
@@ -81,7 +65,8 @@ class Edit:
         if site.node is site.statement:
             return before, "" if isinstance(new, ast.Pass) else text_of(new)
         with self.made():
-            return before, text_of(site.statement)
+            after = text_of(site.statement)
+        return before, f"{after}  # {self.besides}" if self.besides else after
 
 
 def text_of(statement: ast.AST) -> str:
@@ -104,10 +89,11 @@ class Draft:
     inputs : names of the arguments after the cotangent.
     cotangents : names of the arguments that hold gradients; none in the gradient of a scalar.
     numbers : constants of forward, which backward may have to share.
-    slopes : derivatives of what forward applies, as text.
     doubt : of an expression, what its innocence adds to the cost of edits; infinite where no
         gradient that is wrong depends on it.
+    formulas : what forward computes, and its derivatives.
     flow : names of what is computed from the cotangent.
+    definitions : what variables stand for that are assigned once.
     """
 
     node: Node
@@ -116,14 +102,16 @@ class Draft:
     inputs: tuple[str, ...] = ()
     cotangents: tuple[str, ...] = ()
     numbers: tuple[float, ...] = ()
-    slopes: tuple[str, ...] = ()
     doubt: Callable[[Sequence[ast.AST]], float] = lambda chain: 0.0
+    formulas: Formulas = field(default_factory=Formulas)
     flow: frozenset[str] = frozenset()
+    definitions: Definitions = field(default_factory=dict)
     sites: list[Site] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.sites = [site for site in sites_of(self.node) if self.doubt_of(site) < np.inf]
         self.flow = flow_of(self.node, self.cotangents)
+        self.definitions = definitions_of(self.node)
 
     def carries(self, node: ast.AST) -> bool:
         """Whether a gradient flows through it: everything there is linear in the cotangent."""
@@ -140,9 +128,11 @@ class Draft:
             if kind is not None:
                 yield site, kind
 
-    def change(self, slug: str, cost: float, site: Site, node: Any) -> Edit:
+    def change(
+        self, slug: str, cost: float, site: Site, node: Any, also: tuple[str, ...] = ()
+    ) -> Edit:
         """One edit in one place."""
-        return Edit(slug, cost + self.doubt_of(site), ((site, node),))
+        return Edit(slug, cost + self.doubt_of(site), ((site, node),), also=also)
 
     def doubt_of(self, site: Site) -> float:
         return self.doubt(site.chain)
@@ -161,28 +151,3 @@ def placed(node: Any, old: ast.AST) -> Any:
             if not hasattr(part, "lineno"):
                 ast.copy_location(part, old)
     return node
-
-
-def sites_of(node: Node) -> Iterator[Site]:
-    """All nodes of the body, each with the statement that it belongs to."""
-    if isinstance(node, ast.Lambda):
-        yield from below(node, "body", node.body, node.body, None)
-    else:
-        for k, statement in enumerate(node.body):
-            yield from below(node, "body", statement, statement, None, k)
-
-
-def below(
-    parent: Any, name: str, node: Any, statement: Any, above: Site | None, index: int | None = None
-) -> Iterator[Site]:
-    if isinstance(node, ast.stmt):
-        statement = node
-    site = Site(node, parent, name, index, statement, above)
-    yield site
-    for inner, value in ast.iter_fields(node):
-        if isinstance(value, list):
-            for k, part in enumerate(value):
-                if isinstance(part, ast.AST):
-                    yield from below(node, inner, part, statement, site, k)
-        elif isinstance(value, ast.AST):
-            yield from below(node, inner, value, statement, site)

@@ -3,8 +3,9 @@
 import ast
 from collections.abc import Iterator
 
-from gradcheck.repair.edits import Draft, Edit, Site
+from gradcheck.repair.edits import Draft, Edit
 from gradcheck.repair.scope import Kind
+from gradcheck.repair.sites import Site
 from gradcheck.repair.trees import binary, parsed, times
 
 SLOPES = (
@@ -55,8 +56,6 @@ def may_grow(draft: Draft, site: Site, kind: Kind) -> bool:
 
 def fitting(draft: Draft, kind: Kind) -> Iterator[tuple[str, str, float]]:
     """Factors that leave the shape as it is, the slug and the cost of each."""
-    for text in draft.slopes:
-        yield text, "activation-derivative-missing", 3.7
     for name, other in draft.scope.names.items():
         if not other.is_floating or not broadcasts(other.shape, kind.shape):
             continue

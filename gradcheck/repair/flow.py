@@ -42,7 +42,7 @@ def assignments(node: ast.AST) -> Iterator[tuple[set[str], ast.AST]]:
                 yield {base_of(call.func.value)}, call
 
 
-def matched(targets: list[ast.expr], value: ast.expr) -> Iterator[tuple[set[str], ast.AST]]:
+def matched(targets: list[ast.expr], value: ast.expr) -> Iterator[tuple[set[str], ast.expr]]:
     """Elements of a tuple one by one, where both sides are written out."""
     for target in targets:
         if not isinstance(target, (ast.Tuple, ast.List)):

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from gradcheck.repair.edits import sites_of
 from gradcheck.repair.flow import flow_of, names_in
 from gradcheck.repair.scope import contents
+from gradcheck.repair.sites import sites_of
 from gradcheck.repair.written import Written, written
 
 

@@ -3,8 +3,10 @@
 import ast
 from collections.abc import Iterator
 
-from gradcheck.repair.edits import Draft, Edit, Site
-from gradcheck.repair.trees import binary, in_product, in_slope, parsed
+from gradcheck.repair.edits import Draft, Edit
+from gradcheck.repair.related import of_gradients, of_values
+from gradcheck.repair.sites import Site
+from gradcheck.repair.trees import binary, in_comparison, in_slope, parsed
 
 
 def replaced(draft: Draft) -> Iterator[Edit]:
@@ -17,8 +19,9 @@ def replaced(draft: Draft) -> Iterator[Edit]:
             continue
         for other in draft.scope.others(kind, text):
             cost = 2 if draft.carries(site.node) == draft.carries(parsed(other)) else 3.5
-            yield draft.change(slug_of(draft, site, text, other), cost, site, parsed(other))
-        if kind.shape and not draft.is_flowing(text):
+            slug, *also = slugs_of(draft, site, text, other)
+            yield draft.change(slug, cost, site, parsed(other), tuple(also))
+        if kind.shape and not draft.is_flowing(text) and not in_comparison(site):
             complement = binary(ast.Constant(1), ast.Sub(), site.node)
             yield draft.change("other-layers-values", 2.1, site, complement)
             square = binary(site.node, ast.Pow(), ast.Constant(2))
@@ -41,17 +44,13 @@ def expressions(draft: Draft) -> Iterator[Edit]:
             yield draft.change("other-layers-values", 4.2, site, parsed(other))
 
 
-def slug_of(draft: Draft, site: Site, wrong: str, right: str) -> str:
+def slugs_of(draft: Draft, site: Site, wrong: str, right: str) -> tuple[str, ...]:
     """What it means that this name stands where another belongs."""
     if isinstance(site.parent, ast.Compare) and draft.is_flowing(wrong):
-        return "cotangent-masked"
+        return ("cotangent-masked",)
     if draft.is_flowing(wrong) and draft.is_flowing(right):
-        return "wrong-delta"
-    if in_product(site) and right in draft.inputs:
-        return "wrong-weights"
-    if in_slope(site):
-        return "activation-derivative-at-output"
-    return "other-layers-values"
+        return of_gradients(draft, wrong, right)
+    return of_values(draft, site, right)
 
 
 def swapped(draft: Draft) -> Iterator[Edit]:

@@ -4,7 +4,8 @@ import ast
 from collections.abc import Iterator
 from typing import Any
 
-from gradcheck.repair.edits import Draft, Edit, Site
+from gradcheck.repair.edits import Draft, Edit
+from gradcheck.repair.sites import Site
 from gradcheck.repair.trees import binary, called, parsed
 
 COMPARISONS = (ast.Gt, ast.Lt, ast.GtE, ast.LtE)

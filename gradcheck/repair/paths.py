@@ -42,6 +42,8 @@ def terms(draft: Draft, kind: Kind) -> Iterator[tuple[str, float]]:
                 yield f"{name} * {factor}", 3.8
             if is_matrix(other) and is_matrix(its):
                 yield from matrices(name, other, factor, its, kind)
+        if is_matrix(other) and is_matrix(kind):
+            yield from through_two(name, other, known, draft.flow, kind)
 
 
 def is_matrix(kind: Kind) -> bool:
@@ -59,3 +61,17 @@ def matrices(
         yield f"{name} @ {factor}", 3.9
     if rows == height and kind.shape == (width, columns):
         yield f"{factor}.T @ {name}", 3.6
+    if rows == height and kind.shape == (columns, width):
+        yield f"{name}.T @ {factor}", 3.7
+
+
+def through_two(
+    name: str, one: Kind, known: dict[str, Kind], flow: frozenset[str], kind: Kind
+) -> Iterator[tuple[str, float]]:
+    """A gradient that goes back through two products with weights, one after the other."""
+    weights = {w: its for w, its in known.items() if w not in flow and is_matrix(its)}
+    for second, its in weights.items():
+        for first, other in weights.items():
+            is_chained = one.shape[1] == its.shape[1] and its.shape[0] == other.shape[1]
+            if first != second and is_chained and kind.shape == (one.shape[0], other.shape[0]):
+                yield f"{name} @ {second}.T @ {first}.T", 4.2

@@ -5,11 +5,22 @@ from collections.abc import Callable, Iterator, Sequence
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from gradcheck.repair import arithmetic, calls, factors, names, numbers, paths, statements
+from gradcheck.repair import (
+    arithmetic,
+    calls,
+    factors,
+    forwards,
+    names,
+    numbers,
+    paths,
+    projections,
+    recurrence,
+    statements,
+)
 from gradcheck.repair.edits import Draft, Edit
+from gradcheck.repair.formulas import Formulas, formulas_of
 from gradcheck.repair.scope import Scope
-from gradcheck.repair.slopes import slopes_of
-from gradcheck.repair.written import Written
+from gradcheck.repair.written import Written, written
 
 Family = Callable[[Draft], Iterator[Edit]]
 Doubt = Callable[[Sequence[ast.AST]], float]
@@ -21,7 +32,6 @@ FAMILIES: tuple[Family, ...] = (
     names.replaced,
     names.swapped,
     names.expressions,
-    names.expressions,
     calls.sums,
     calls.functions,
     numbers.constants,
@@ -32,7 +42,12 @@ FAMILIES: tuple[Family, ...] = (
     statements.deletion,
     factors.added,
     paths.paths,
-    paths.paths,
+    forwards.values,
+    forwards.derivatives,
+    forwards.product_terms,
+    projections.softmax,
+    projections.means,
+    recurrence.carried,
 )
 
 
@@ -43,9 +58,11 @@ def proposed(
     parameters: tuple[str, ...],
     forward: Any,
     doubt: Doubt,
+    is_own: bool = True,
 ) -> list[Edit]:
-    """All edits of a function, in the order of their costs."""
+    """All edits of a function, in the order of their costs; `is_own` is forward's own backward."""
     numpy = numpy_of(source.function)
+    known = arguments_of(source)[len(cotangents) :]
     draft = Draft(
         source.node,
         scope,
@@ -53,8 +70,8 @@ def proposed(
         tuple(name for name in (*arguments_of(source), *parameters) if name not in cotangents),
         cotangents,
         numbers_of(forward),
-        slopes_of(forward, numpy),
         doubt,
+        formulas_of(written(forward), known, source, scope, numpy) if is_own else Formulas(),
     )
     edits = [edit for family in FAMILIES for edit in family(draft)]
     return sorted(edits, key=lambda edit: edit.cost)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from gradcheck.diagnose.causes import widened
 from gradcheck.repair.meanings import MEANINGS
 from gradcheck.repair.search import Repair
 from gradcheck.verdict import TRUSTED, Cause
@@ -20,6 +21,12 @@ DECISIVE = {
     "overwrites-instead-of-accumulating": ("samples-missing", "terms-missing", "region-wrong"),
     "transposed": ("jacobian-not-transposed", "permuted"),
     "layers-out-of-order": ("samples-missing", "terms-missing"),
+    "path-missing": ("wrong-weights", "region-wrong", "overwrites-instead-of-accumulating"),
+    "gradient-stops": ("region-wrong", "overwrites-instead-of-accumulating"),
+    "statistics-wrong-axis": ("path-missing", "transposed", "batchnorm-terms-wrong"),
+    "power-rule": ("chain-rule-factor-missing", "activation-derivative-missing"),
+    "product-rule-term-missing": ("wrong-function-derivative",),
+    "stale-cache": ("region-wrong",),
 }
 """Repairs that say more of the code than the numbers can, and the causes that they go before."""
 
@@ -40,12 +47,16 @@ def with_repairs(causes: tuple[Cause, ...], repairs: Sequence[Repair], i: int) -
     if first is not None and (is_vague or first.score >= TRUSTED) and not is_decided:
         if first.fix is None:
             first = replace(first, fix=best.fix)
-        second = () if best.slug in {c.slug for c in known} else (
-            Cause(best.slug, first.score - STEP, MEANINGS[best.slug]),
-        )  # fmt: skip
-        return first, *second, *known[1:]
+        slugs = {c.slug for c in known}
+        second = [
+            Cause(one.slug, first.score - STEP, MEANINGS[one.slug])
+            for one in fitting[:SHOWN]
+            if one.slug not in slugs
+        ]
+        return first, *second[:1], *known[1:]
     shown = [one for one in fitting if one.cost <= fitting[0].cost + 1][:SHOWN]
     proved = tuple(as_cause(one, rank, known) for rank, one in enumerate(shown))
+    proved = tuple(sorted(widened(proved), key=lambda c: -c.score))
     slugs = {c.slug for c in proved}
     return proved + tuple(c for c in known if c.slug not in slugs and c.slug != "unrelated")
 

@@ -33,10 +33,12 @@ class Scope:
     ----------
     kinds : of each expression, by `id` of its node.
     names : of each variable, and of each attribute such as "self.w".
+    values : what each variable held first, of whatever kind.
     """
 
     kinds: dict[int, Kind] = field(default_factory=dict)
     names: dict[str, Kind] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
 
     def of(self, node: ast.AST) -> Kind | None:
         return self.kinds.get(id(node))
@@ -69,6 +71,8 @@ def observed(source: Written, call: Callable[[Any], Any]) -> Scope:
         if name == "self":
             for attribute, held in vars(value).items() if hasattr(value, "__dict__") else ():
                 seen(0, f"self.{attribute}", held)
+        if name:
+            scope.values.setdefault(name, value)
         kind = kind_of(value)
         if kind is not None:
             scope.kinds.setdefault(key, kind)

@@ -39,6 +39,9 @@ MOST_ENTRIES = 20_000
 PATIENCE = 0.3
 """How much less likely edits may be than one that works, to be tried after it."""
 
+BESIDE = 0.5
+"""The cost of a second name of one edit."""
+
 HELPER_COST = 0.7
 """Mistakes in functions that backward calls are rather less likely than those in itself."""
 
@@ -122,8 +125,9 @@ def search(evidence: Evidence, source: Written, found: list[Repair]) -> None:
         backward = make(edit)
         inputs = trial.repaired(backward) if backward is not None else frozenset()
         if inputs:
-            before, after = edit.shown()
-            found.append(Repair(edit.slug, Fix(file, edit.line, before, after), inputs, cost))
+            fix = Fix(file, edit.line, *edit.shown())
+            for rank, slug in enumerate((edit.slug, *edit.also)):
+                found.append(Repair(slug, fix, inputs, cost + rank * BESIDE))
             if inputs == trial.wrong:
                 least = min(least, cost)
 
@@ -133,6 +137,14 @@ def adapted(evidence: Evidence, source: Written, made: Any) -> Callable[..., Any
     authored = evidence.subject.authored
     assert authored is not None
     return authored.adapt(source.around(made))
+
+
+def forward_of(evidence: Evidence) -> Any:
+    """Forward as its author wrote it."""
+    authored = evidence.subject.authored
+    return evidence.subject.forward if authored is None else authored.forward or (
+        evidence.subject.forward
+    )  # fmt: skip
 
 
 Candidate = tuple[Edit, float, Callable[[Edit], Callable[..., Any] | None], str]
@@ -157,7 +169,7 @@ def candidates(evidence: Evidence, source: Written, trial: Trial) -> Iterator[Ca
     scope = observed(source, call)
     pool: list[Candidate] = [
         (edit, edit.cost, make, source.file)
-        for edit in proposed(source, scope, cotangents, parameters, subject.forward, doubt_of)
+        for edit in proposed(source, scope, cotangents, parameters, forward_of(evidence), doubt_of)
     ]
     for helper in helpers(source, cotangents):
         least = min((doubt_of(chain) for chain in helper.chains), default=0.0)
@@ -182,7 +194,7 @@ def of_helper(
     evidence: Evidence, source: Written, trial: Trial, helper: Helper, doubt: float
 ) -> Iterator[Candidate]:
     """Edits of one function that backward calls."""
-    name, inner, forward = helper.name, helper.source, evidence.subject.forward
+    name, inner, forward = helper.name, helper.source, forward_of(evidence)
     names = arguments_of(inner)
     cotangents = tuple(names[k] for k in helper.gradients if k < len(names))
     code = getattr(forward, "__code__", None)
@@ -198,7 +210,7 @@ def of_helper(
         return None if made is None else with_helper(made)
 
     scope = observed(inner, lambda made: trial.gradients(with_helper(made), trial.places[0]))
-    for edit in proposed(inner, scope, cotangents, (), forward, lambda chain: doubt):
+    for edit in proposed(inner, scope, cotangents, (), forward, lambda chain: doubt, False):
         yield edit, edit.cost + HELPER_COST, make, inner.file
 
 

@@ -3,7 +3,8 @@
 import ast
 from collections.abc import Iterator
 
-from gradcheck.repair.edits import Draft, Edit, Site
+from gradcheck.repair.edits import Draft, Edit
+from gradcheck.repair.sites import Site
 from gradcheck.repair.trees import parsed
 
 UNCHANGED = (ast.Return, ast.Import, ast.ImportFrom, ast.FunctionDef, ast.Pass, ast.Global)

@@ -2,9 +2,11 @@
 
 import ast
 
-from gradcheck.repair.edits import Site
+from gradcheck.repair.sites import Site
 
 PRODUCTS = ("dot", "matmul", "einsum", "tensordot", "outer", "inner")
+
+REDUCTIONS = ("sum", "mean", "max", "min", "var", "std", "prod")
 
 
 def parsed(text: str) -> ast.expr:
@@ -79,6 +81,11 @@ def in_slope(site: Site) -> bool:
             return False
         above, depth = above.above, depth + 1
     return False
+
+
+def in_comparison(site: Site) -> bool:
+    """Whether it is inside a condition, where much that is wrong makes no difference."""
+    return any(isinstance(node, ast.Compare) for node in site.chain)
 
 
 SLOPES = ("tanh", "exp", "sigmoid", "cos", "sin", "cosh", "where", "erf")
