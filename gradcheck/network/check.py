@@ -26,6 +26,7 @@ from gradcheck.network.elsewhere import look_elsewhere
 from gradcheck.network.explain import explain
 from gradcheck.network.listen import Heard, listening
 from gradcheck.network.losses import Loss
+from gradcheck.network.mend import mended
 from gradcheck.network.protocol import broken_rules
 from gradcheck.network.replay import Replay, reproduce
 from gradcheck.network.units import note_units, unused_parameters
@@ -236,11 +237,15 @@ def judge(setting: Setting, rng: np.random.Generator) -> Report:
     findings, sums = measured.findings, measured.sums
     found, first = explained(setting, findings, replay, loss, weights, right, rng)
     notes: list[str] = []
+    known: dict[str, str] = {}
     if setting.reduction is None:
         known = reductions(findings, sums)
         found, first = with_odd_ones(found, first, known, count)
         failed = {f.name for f in found if f.verdict == FAIL}
-        notes = convention_notes({n: way for n, way in known.items() if n not in failed})
+        known = {name: way for name, way in known.items() if name not in failed}
+        notes = convention_notes(known)
+    with suppress(BudgetSpent, Raised):
+        found = mended(setting, found, known, first)
     unused: set[str] = set()
     with suppress(BudgetSpent, Raised):
         unused = unused_parameters(setting.net, trial.x, trial.gradients)

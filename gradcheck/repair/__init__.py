@@ -5,6 +5,6 @@ No list of operations is needed for that, only the source.
 """
 
 from gradcheck.repair.ranked import led_by_relation, with_repairs
-from gradcheck.repair.search import Repair, repair
+from gradcheck.repair.search import Repair, Suspect, repair, repaired
 
-__all__ = ["Repair", "led_by_relation", "repair", "with_repairs"]
+__all__ = ["Repair", "Suspect", "led_by_relation", "repair", "repaired", "with_repairs"]

@@ -12,6 +12,7 @@ from gradcheck.repair.trees import (
     argument,
     binary,
     called,
+    in_product,
     in_slope,
     is_one_less,
     is_product,
@@ -109,14 +110,29 @@ def terms(draft: Draft) -> Iterator[Edit]:
         if not isinstance(node, ast.BinOp):
             continue
         if isinstance(node.op, (ast.Add, ast.Sub)):
-            slug = "term-without-cotangent" if kind.is_floating else "entries-wrong"
-            yield draft.change(slug, 3, site, node.left)
-            is_sum = isinstance(node.op, ast.Add)
-            yield draft.change(slug, 3, site, node.right if is_sum else negative(node.right))
+            rest = node.right if isinstance(node.op, ast.Add) else negative(node.right)
+            for kept, dropped in ((node.left, node.right), (rest, node.left)):
+                slug = slug_of_term(draft, site, kind, kept, dropped)
+                yield draft.change(slug, 3, site, kept)
         elif isinstance(node.op, (ast.Mult, ast.Div)):
             yield from factors(draft, site)
         elif isinstance(node.op, ast.Pow):
             yield draft.change("power-rule", 3, site, node.left)
+
+
+def slug_of_term(draft: Draft, site: Site, kind: Kind, kept: ast.expr, dropped: ast.expr) -> str:
+    """What it means that a term has to go."""
+    if not kind.is_floating:
+        return "entries-wrong"
+    if in_product(site) and ast.unparse(kept) in draft.inputs:
+        return "wrong-weights"
+    is_scaled = isinstance(dropped, ast.BinOp) and isinstance(dropped.op, ast.Mult)
+    is_decay = is_scaled and any(ast.unparse(part) in draft.inputs for part in parts_of(dropped))
+    return "weight-decay-mismatch" if is_decay else "term-without-cotangent"
+
+
+def parts_of(node: ast.expr) -> tuple[ast.expr, ...]:
+    return (node.left, node.right) if isinstance(node, ast.BinOp) else (node,)
 
 
 def factors(draft: Draft, site: Site) -> Iterator[Edit]:

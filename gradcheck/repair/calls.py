@@ -28,6 +28,9 @@ KNOWN = ("exp", "tanh", "sigmoid", "sin", "cos", "log", "sqrt", "square", "power
          "maximum", "minimum", "softmax", "relu", "multiply")  # fmt: skip
 """Functions of which it is clear what it means that they are applied."""
 
+CURVED = ("tanh", "sigmoid", "exp", "log", "sqrt", "square", "sin", "cos", "softmax")
+"""Functions that are not linear."""
+
 AXES = (0, 1, -1, None, 2, 3, (0, 1), (0, 2), (1, 2), (0, 1, 2), (0, 2, 3))
 
 
@@ -58,7 +61,7 @@ def sums(draft: Draft) -> Iterator[Edit]:
 def slug_of_axis(site: Site) -> str:
     """A sum is the gradient of what was broadcast, where it is not part of something else."""
     is_whole = isinstance(site.parent, (ast.stmt, ast.Tuple, ast.List)) or site.above is None
-    is_gradient = called(site.node) == "sum" or (called(site.node) == "mean" and is_whole)
+    is_gradient = called(site.node) in ("sum", "mean") and is_whole
     return "bias-wrong-axis" if is_gradient else "statistics-wrong-axis"
 
 
@@ -137,6 +140,8 @@ def slug_of_dropped(draft: Draft, site: Site, taken: ast.expr) -> str:
         return "probability-clipped"
     if is_of_cotangent and name in OF_COTANGENT:
         return OF_COTANGENT[name]
+    if is_of_cotangent and name in CURVED:
+        return "cotangent-nonlinear"
     if name in KNOWN and (in_slope(site) or is_for_slope(draft, site)):
         return "activation-derivative-at-output"
     return DROPPED.get(name, "chain-rule-factor-missing" if name in KNOWN else "entries-wrong")

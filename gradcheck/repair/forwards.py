@@ -4,8 +4,8 @@ import ast
 from collections.abc import Iterator
 
 from gradcheck.repair.edits import Draft, Edit
-from gradcheck.repair.factors import broadcasts, may_grow
-from gradcheck.repair.related import of_values
+from gradcheck.repair.factors import SLOPES, broadcasts, may_grow
+from gradcheck.repair.related import looks_like_slope, of_values
 from gradcheck.repair.scope import Kind
 from gradcheck.repair.sites import Site
 from gradcheck.repair.trees import binary, in_comparison, parsed, times
@@ -51,6 +51,19 @@ def derivatives(draft: Draft) -> Iterator[Edit]:
                 if slope.kind.shape == kind.shape:
                     changed = parsed(slope.text)
                     yield draft.change("activation-derivative-formula", 3.7, site, changed)
+
+
+def slopes(draft: Draft) -> Iterator[Edit]:
+    """The derivative of another activation in place of one."""
+    for site, kind in draft.suspects():
+        if not is_factor(draft, site, kind) or not looks_like_slope(draft, site.node):
+            continue
+        for name in draft.scope.others(kind):
+            if name not in draft.flow or not draft.flow:
+                for slope, needs_numpy in SLOPES:
+                    if draft.numpy or not needs_numpy:
+                        text = slope.format(v=name, np=draft.numpy)
+                        yield draft.change("wrong-activation-derivative", 3.6, site, parsed(text))
 
 
 def product_terms(draft: Draft) -> Iterator[Edit]:

@@ -43,6 +43,8 @@ MEANINGS = {
     "tail-not-computed": "a range ends too early, begins too late, or is shifted",
     "term-without-cotangent": "there is a term too many",
     "transposed": "a matrix is transposed where it must not be, or is not where it must",
+    "wrong-activation-derivative": "this is the derivative of another activation",
+    "weight-decay-mismatch": "a decay is added that is not in the loss",
     "wrong-delta": "the gradient of another place is used",
     "wrong-function-derivative": "another function is meant",
     "wrong-product": "the factors of the matrix product are arranged otherwise",

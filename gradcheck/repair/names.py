@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from itertools import combinations
 
 from gradcheck.repair.edits import Draft, Edit
 from gradcheck.repair.related import of_gradients, of_values
@@ -54,15 +55,18 @@ def slugs_of(draft: Draft, site: Site, wrong: str, right: str) -> tuple[str, ...
 
 
 def swapped(draft: Draft) -> Iterator[Edit]:
-    """Two elements of what is returned in each other's place."""
+    """Two elements of a row in each other's place: of what is returned, or handed on."""
     for site in draft.sites:
         node = site.node
         is_returned = isinstance(site.parent, (ast.Return, ast.Lambda))
-        if not isinstance(node, (ast.Tuple, ast.List)) or not is_returned:
+        is_handed_on = isinstance(site.parent, (ast.Call, ast.Assign)) and site.field != "targets"
+        if not isinstance(node, (ast.Tuple, ast.List)) or not (is_returned or is_handed_on):
             continue
-        for i in range(len(node.elts)):
-            for j in range(i + 1, len(node.elts)):
-                elements = list(node.elts)
-                elements[i], elements[j] = elements[j], elements[i]
-                row = type(node)(elements, ast.Load())
-                yield draft.change("swapped-gradients", 1, site, row)
+        for i, j in combinations(range(len(node.elts)), 2):
+            kinds = [draft.scope.of(node.elts[k]) for k in (i, j)]
+            if is_handed_on and (None in kinds or kinds[0] != kinds[1]):
+                continue
+            elements = list(node.elts)
+            elements[i], elements[j] = elements[j], elements[i]
+            row = type(node)(elements, ast.Load())
+            yield draft.change("swapped-gradients", 1 if is_returned else 1.6, site, row)

@@ -44,6 +44,7 @@ FAMILIES: tuple[Family, ...] = (
     paths.paths,
     forwards.values,
     forwards.derivatives,
+    forwards.slopes,
     forwards.product_terms,
     projections.softmax,
     projections.means,
@@ -62,7 +63,7 @@ def proposed(
 ) -> list[Edit]:
     """All edits of a function, in the order of their costs; `is_own` is forward's own backward."""
     numpy = numpy_of(source.function)
-    known = arguments_of(source)[len(cotangents) :]
+    known = () if is_method(source) else arguments_of(source)[len(cotangents) :]
     draft = Draft(
         source.node,
         scope,
@@ -75,6 +76,11 @@ def proposed(
     )
     edits = [edit for family in FAMILIES for edit in family(draft)]
     return sorted(edits, key=lambda edit: edit.cost)
+
+
+def is_method(source: Written) -> bool:
+    """Whether what forward was given is in attributes, and none of the arguments."""
+    return [argument.arg for argument in source.node.args.args[:1]] == ["self"]
 
 
 def arguments_of(source: Written) -> list[str]:

@@ -30,6 +30,9 @@ DECISIVE = {
 }
 """Repairs that say more of the code than the numbers can, and the causes that they go before."""
 
+VAGUE = ("reduced-precision", "entries-wrong")
+"""Causes that say how the numbers differ, and not why."""
+
 SHOWN = 2
 """Repairs that are told beside one another where their names differ."""
 
@@ -43,6 +46,7 @@ def with_repairs(causes: tuple[Cause, ...], repairs: Sequence[Repair], i: int) -
     known = tuple(replace(c, fix=fixes[c.slug]) if c.slug in fixes else c for c in causes)
     best, first = fitting[0], known[0] if known else None
     is_decided = best.slug in DECISIVE and first is not None and first.slug in DECISIVE[best.slug]
+    is_decided |= first is not None and first.slug in VAGUE
     is_vague = best.slug == "entries-wrong"
     if first is not None and (is_vague or first.score >= TRUSTED) and not is_decided:
         if first.fix is None:

@@ -76,7 +76,7 @@ def observed(source: Written, call: Callable[[Any], Any]) -> Scope:
         kind = kind_of(value)
         if kind is not None:
             scope.kinds.setdefault(key, kind)
-            if name:
+            if name and not is_blank(name, value):
                 scope.names.setdefault(name, kind)
         return value
 
@@ -90,6 +90,12 @@ def observed(source: Written, call: Callable[[Any], Any]) -> Scope:
         if isinstance(node, ast.Constant) and (kind := kind_of(node.value)):
             scope.kinds[id(node)] = kind
     return scope
+
+
+def is_blank(name: str, value: Any) -> bool:
+    """Whether it is an attribute that holds zeros, as what is not yet computed does."""
+    is_held = name.startswith("self.") and isinstance(value, np.ndarray)
+    return is_held and value.dtype.kind == "f" and not value.any()
 
 
 def contents(cell: Any) -> Any:

@@ -2,7 +2,7 @@
 
 import ast
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from gradcheck.diagnose.diagnose import is_strict
 from gradcheck.diagnose.evidence import Evidence
 from gradcheck.repair.edits import Edit
 from gradcheck.repair.helpers import Helper, helpers
+from gradcheck.repair.influence import influence_of
 from gradcheck.repair.propose import Doubt, arguments_of, proposed
 from gradcheck.repair.reach import doubt, reach_of
 from gradcheck.repair.scope import observed
@@ -63,31 +64,52 @@ class Repair:
     cost: float
 
 
+@dataclass(frozen=True)
+class Suspect:
+    """A function that may be edited.
+
+    Attributes
+    ----------
+    evidence : of the pair whose backward leads through it.
+    source : as its author wrote it.
+    innocence : added to the cost of its edits.
+    """
+
+    evidence: Evidence
+    source: Written
+    innocence: float = 0.0
+
+
 def repair(evidence: Evidence) -> list[Repair]:
     """Edits of the pair's backward that make gradients right, the likeliest first."""
+    authored = evidence.subject.authored
+    if authored is None or not is_small(evidence):
+        return []
+
+    def suspects() -> Iterator[Suspect]:
+        source = written(authored.function)
+        if source is not None:
+            yield Suspect(evidence, source)
+
+    return repaired(suspects)
+
+
+def repaired(suspects: Callable[[], Iterator[Suspect]], seconds: float = SECONDS) -> list[Repair]:
+    """Edits of any of the suspects, the likeliest first: within the time, and without a trace."""
     found: list[Repair] = []
+    random_state = np.random.get_state()  # noqa: NPY002, an edited backward may draw from it
     try:
-        authored = evidence.subject.authored
-        source = None if authored is None else written(authored.function)
-        if source is not None and is_small(evidence) and not may_hang(source):
-            search_quietly(evidence, source, found)
+        with limited(allowed()), unheard():
+            search([one for one in suspects() if not may_hang(one.source)], found, seconds)
+    except BudgetSpent:
+        pass  # what was found is told
     except Exception:
         # The verdict stands: what no edit foresaw must not cost the user the report.
         if is_strict():
             raise
-    return best(found)
-
-
-def search_quietly(evidence: Evidence, source: Written, found: list[Repair]) -> None:
-    """Within the time, and without a trace."""
-    random_state = np.random.get_state()  # noqa: NPY002, an edited backward may draw from it
-    try:
-        with limited(allowed()), unheard():
-            search(evidence, source, found)
-    except BudgetSpent:
-        return  # what was found is told
     finally:
         np.random.set_state(random_state)  # noqa: NPY002
+    return best(found)
 
 
 def allowed() -> float:
@@ -107,18 +129,14 @@ def may_hang(source: Written) -> bool:
     return not may_use_timer() and any(isinstance(n, ast.While) for n in ast.walk(source.node))
 
 
-def search(evidence: Evidence, source: Written, found: list[Repair]) -> None:
+def search(suspects: Sequence[Suspect], found: list[Repair], seconds: float) -> None:
     """Fills `found` on the way: the time may be over at any moment."""
-    trial = Trial(evidence)
-    if not trial.places or not trial.wrong:
-        return
-    ends = time.thread_time() + SECONDS
-    if not trial.is_same(adapted(evidence, source, source.made())):
-        return  # the file is another one by now, or a decorator does more than pass on
-    if trial.seconds > SLOWEST:
+    ends = time.thread_time() + seconds
+    trial = Trial(suspects[0].evidence) if suspects else None
+    if trial is None or not trial.places or not trial.wrong or trial.seconds > SLOWEST:
         return
     least = np.inf
-    for edit, cost, make, file in candidates(evidence, source, trial):
+    for edit, cost, make, file in pooled(suspects, trial):
         if cost > least + PATIENCE or time.thread_time() > ends:
             break
         check_time()
@@ -130,6 +148,17 @@ def search(evidence: Evidence, source: Written, found: list[Repair]) -> None:
                 found.append(Repair(slug, fix, inputs, cost + rank * BESIDE))
             if inputs == trial.wrong:
                 least = min(least, cost)
+
+
+def pooled(suspects: Sequence[Suspect], trial: Trial) -> list["Candidate"]:
+    """The edits of all functions, the likeliest first."""
+    pool: list[Candidate] = []
+    for one in suspects:
+        made = adapted(one.evidence, one.source, one.source.made())
+        if trial.is_same(made):  # else the file is another one by now, or a decorator does more
+            for edit, cost, make, file in candidates(one.evidence, one.source, trial):
+                pool.append((edit, cost + one.innocence, make, file))
+    return sorted(pool, key=lambda candidate: candidate[1])
 
 
 def adapted(evidence: Evidence, source: Written, made: Any) -> Callable[..., Any]:
@@ -150,8 +179,8 @@ def forward_of(evidence: Evidence) -> Any:
 Candidate = tuple[Edit, float, Callable[[Edit], Callable[..., Any] | None], str]
 
 
-def candidates(evidence: Evidence, source: Written, trial: Trial) -> Iterator[Candidate]:
-    """Edits of backward and of the functions that it calls, by their costs."""
+def candidates(evidence: Evidence, source: Written, trial: Trial) -> list[Candidate]:
+    """Edits of backward and of the functions that it calls, with their costs."""
     subject, place = evidence.subject, trial.places[0]
 
     def call(made: Any) -> None:
@@ -175,7 +204,7 @@ def candidates(evidence: Evidence, source: Written, trial: Trial) -> Iterator[Ca
         least = min((doubt_of(chain) for chain in helper.chains), default=0.0)
         if least < np.inf:
             pool.extend(of_helper(evidence, source, trial, helper, least))
-    yield from sorted(pool, key=lambda candidate: candidate[1])
+    return pool
 
 
 def doubts(evidence: Evidence, source: Written, trial: Trial) -> Doubt:
@@ -184,10 +213,20 @@ def doubts(evidence: Evidence, source: Written, trial: Trial) -> Doubt:
     authored = evidence.subject.authored
     kept = {} if authored is None else authored.kept
     reach = reach_of(source.node, range(len(evidence.inputs)), floating, kept)
-    if not reach.is_known:
-        return lambda chain: 0.0
-    right = frozenset(trial.places[0].slopes) - trial.wrong
-    return lambda chain: doubt(reach.of(chain), trial.wrong, right)
+    right = trial.telling - trial.wrong
+    if reach.is_known:
+        return lambda chain: doubt(reach.of(chain), trial.wrong, right)
+
+    def gradients(made: Any) -> list[Any] | None:
+        return trial.gradients(adapted(evidence, source, made), trial.places[0])
+
+    influence = influence_of(source, gradients, list(trial.places[0].slopes))
+
+    def of_moved(chain: Sequence[ast.AST]) -> float:
+        moved = next((influence[id(node)] for node in chain if id(node) in influence), None)
+        return 0.0 if moved is None else doubt(moved, trial.wrong, right)
+
+    return of_moved
 
 
 def of_helper(
