@@ -22,7 +22,7 @@ MEANINGS = {
     "batchnorm-variance-term-missing": "the term of the variance is missing: − x̂·mean(d·x̂)",
     "divided-by-batch-twice": "there is a division by a size too many",
     "entries-wrong": "the gradient is right without something that is done to it",
-    "gradient-stops": "zeros are put where the gradient goes on",
+    "gradient-stops": "the gradient stops where it has to go on",
     "layers-out-of-order": "the loop runs the wrong way: backward goes from the end to the start",
     "other-layers-values": "another value of the same shape is meant",
     "overwrites-instead-of-accumulating": "a part overwrites what it must be added to",

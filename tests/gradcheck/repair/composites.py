@@ -180,6 +180,97 @@ def backward(dy, x, w, y):
     return dz @ w.T, x.T @ dz, -da
 """
 
+CAUSAL = """
+def forward(x, wq, wk, wv):
+    q, k, v = x @ wq, x @ wk, x @ wv
+    s = q @ k.T
+    s = np.where(np.tril(np.ones(s.shape)) > 0, s, -1e30)
+    return softmax(s) @ v
+
+def backward(dy, x, wq, wk, wv):
+    q, k, v = x @ wq, x @ wk, x @ wv
+    s = q @ k.T
+    masked = np.where(np.tril(np.ones(s.shape)) > 0, s, -1e30)
+    p = softmax(masked)
+    dp = dy @ v.T
+    ds = p * (dp - (dp * p).sum(axis=1, keepdims=True))
+    dq, dk, dv = ds @ k, ds.T @ q, p.T @ dy
+    dx = dq @ wq.T + dk @ wk.T + dv @ wv.T
+    return dx, x.T @ dq, x.T @ dk, x.T @ dv
+"""
+
+STEPS = """
+def states(x, w, u):
+    h = np.zeros((x.shape[1], len(u)))
+    found = [h]
+    for row in x:
+        h = np.tanh(row @ w + h @ u)
+        found.append(h)
+    return found
+
+def forward(x, w, u):
+    return np.stack(states(x, w, u)[1:])
+
+def backward(dy, x, w, u):
+    hs = states(x, w, u)
+    dx, dw, du = np.zeros_like(x), np.zeros_like(w), np.zeros_like(u)
+    arriving = np.zeros_like(hs[0])
+    for t in reversed(range(len(x))):
+        dz = (dy[t] + arriving) * (1 - hs[t + 1] ** 2)
+        dx[t] = dz @ w.T
+        dw += x[t].T @ dz
+        du += hs[t].T @ dz
+        arriving = dz @ u.T
+    return dx, dw, du
+"""
+
+SWISH = """
+def forward(x, w, v):
+    z = x @ w
+    return z * sigmoid(z) * (x @ v)
+
+def backward(dy, x, w, v):
+    z, g = x @ w, x @ v
+    s = sigmoid(z)
+    dz = dy * g * (s + z * s * (1 - s))
+    dg = dy * z * s
+    return dz @ w.T + dg @ v.T, x.T @ dz, x.T @ dg
+"""
+
+ADAPTER = """
+def forward(x, w, a, b):
+    return x @ w + 0.25 * (x @ a) @ b
+
+def backward(dy, x, w, a, b):
+    d = 0.25 * dy
+    dx = dy @ w.T + d @ b.T @ a.T
+    return dx, x.T @ dy, x.T @ (d @ b.T), (x @ a).T @ d
+"""
+
+TIED = """
+def forward(x, w, b):
+    return np.tanh(x @ w + b) @ w.T
+
+def backward(dy, x, w, b):
+    h = np.tanh(x @ w + b)
+    slope = 1 - h ** 2
+    dz = dy @ w * slope
+    dw = x.T @ dz + dy.T @ h
+    return dz @ w.T, dw, dz.sum(axis=0)
+"""
+
+FOCAL = """
+def forward(x, w):
+    p = sigmoid(x @ w)
+    return -((1 - p) ** 2) * np.log(p)
+
+def backward(dy, x, w):
+    p = sigmoid(x @ w)
+    slope = 2 * (1 - p) * np.log(p) - (1 - p) ** 2 / p
+    dz = dy * slope * p * (1 - p)
+    return dz @ w.T, x.T @ dz
+"""
+
 SHAPES: dict[str, tuple[str, dict[str, tuple[int, ...]]]] = {
     "attention": (ATTENTION, {"q": (4, 3), "k": (5, 3), "v": (5, 6)}),
     "heads": (HEADS, {"q": (2, 4, 4), "k": (2, 4, 4), "v": (2, 4, 4)}),
@@ -190,6 +281,12 @@ SHAPES: dict[str, tuple[str, dict[str, tuple[int, ...]]]] = {
     "embedding": (EMBEDDING, {"table": (5, 3), "w": (3, 4), "words": (7,)}),
     "recurrent": (RECURRENT, {"x": (4, 5, 3), "h0": (5, 4), "w": (3, 4), "u": (4, 4)}),
     "gated": (GATED, {"x": (5, 3), "w": (3, 4), "v": (3, 4)}),
+    "causal": (CAUSAL, {"x": (4, 3), "wq": (3, 3), "wk": (3, 3), "wv": (3, 3)}),
+    "steps": (STEPS, {"x": (4, 2, 3), "w": (3, 5), "u": (5, 5)}),
+    "swish": (SWISH, {"x": (4, 3), "w": (3, 5), "v": (3, 5)}),
+    "adapter": (ADAPTER, {"x": (5, 6), "w": (6, 4), "a": (6, 2), "b": (2, 4)}),
+    "tied": (TIED, {"x": (4, 6), "w": (6, 3), "b": (3,)}),
+    "focal": (FOCAL, {"x": (5, 3), "w": (3, 4)}),
     "loss": (MEAN_LOSS, {"x": (5, 3), "w": (3, 4), "y": (5, 4)}),
 }
 
@@ -307,9 +404,9 @@ PLANTED = [
         (" * (1 - a ** 2)", "", "activation-derivative-missing"),
         ("(1 - a ** 2)", "(1 - a)", "power-rule activation-derivative-formula"),
         ("a.T @ dy", "a.T @ dx", "wrong-delta other-layers-values"),
-        ("dz.sum(axis=0)", "da.sum(axis=0)", "wrong-delta other-layers-values"),
+        ("dz.sum(axis=0)", "da.sum(axis=0)", "wrong-delta activation-derivative-missing"),
         ("dz.sum(axis=0)", "dz.sum(axis=0) / len(x)", "divided-by-batch-twice"),
-        ("x.T @ dz", "x.T @ da", "wrong-delta other-layers-values"),
+        ("x.T @ dz", "x.T @ da", "wrong-delta activation-derivative-missing"),
         ("da = dy @", "da = np.clip(dy, -1, 1) @", "cotangent-clipped"),
         ("da = dy @", "da = dy * (dy > 0) @", "cotangent-masked"),
     ),
@@ -351,6 +448,42 @@ PLANTED = [
         (" + dg @ v.T", "", "path-missing"),
         (" * g * (1 - g)", " * (1 - g)", "chain-rule-factor-missing wrong-delta"),
         ("dy * g * (z > 0)", "dy * (z > 0)", "chain-rule-factor-missing"),
+    ),
+    *planted(
+        "causal",
+        ("softmax(masked)", "softmax(s)", "region-wrong other-layers-values"),
+        ("softmax(masked)", "softmax(q @ k.T)", "region-wrong wrong-function-derivative"),
+        ("p * (dp - (dp * p).sum(axis=1, keepdims=True))", "p * (1 - p) * dp",
+         "softmax-jacobian-diagonal"),
+        ("p * (dp - (dp * p).sum(axis=1, keepdims=True))", "p * dp", "softmax-jacobian-diagonal"),
+        ("dk @ wk.T + ", "", "path-missing"),
+    ),
+    *planted(
+        "steps",
+        ("(dy[t] + arriving)", "dy[t]", "path-missing gradient-stops"),
+        ("arriving = dz @ u.T", "pass", "gradient-stops"),
+    ),
+    *planted(
+        "swish",
+        ("(s + z * s * (1 - s))", "(z * s * (1 - s))", "product-rule-term-missing"),
+        ("(s + z * s * (1 - s))", "s", "product-rule-term-missing"),
+    ),
+    *planted(
+        "adapter",
+        ("x.T @ (d @ b.T)", "x.T @ (dy @ b.T)", "scaled-by-constant"),
+        (" + d @ b.T @ a.T", "", "path-missing"),
+    ),
+    *planted(
+        "tied",
+        (" + dy.T @ h", "", "path-missing"),
+        ("dw = x.T @ dz", "dw = x.T @ (dz * slope)", "activation-derivative-twice"),
+    ),
+    *planted(
+        "focal",
+        ("2 * (1 - p) * np.log(p) - (1 - p) ** 2 / p", "-(1 - p) ** 2 / p",
+         "product-rule-term-missing"),
+        ("2 * (1 - p) * np.log(p) - (1 - p) ** 2 / p", "2 * (1 - p) * np.log(p)",
+         "product-rule-term-missing"),
     ),
     *planted(
         "loss",

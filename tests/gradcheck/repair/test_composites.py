@@ -10,6 +10,7 @@ ELSEWHERE = {
     "heads: dp, p) / 4.0",
     "residual: ",
     "layernorm: dx = (",
+    "steps: pass",
 }
 """Mended at another line: a factor may be put in anywhere on the way."""
 

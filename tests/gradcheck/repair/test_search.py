@@ -56,6 +56,20 @@ def through_helper(dy, x):
     return (slope(dy, y),)
 
 
+KEPT: dict[str, np.ndarray] = {}
+
+
+def keeping(x, w):
+    KEPT.setdefault("y", np.tanh(x @ w))
+    return np.tanh(x @ w)
+
+
+def from_kept(dy, x, w):
+    y = KEPT["y"]
+    dz = dy * (1 - y**2)
+    return dz @ w.T, x.T @ dz
+
+
 def doubled(function):
     @functools.wraps(function)
     def inner(*arguments):
@@ -287,3 +301,11 @@ def test_every_edit_has_a_name_and_a_meaning(monkeypatch):
     assert len(slugs) > 15
     assert slugs <= set(MEANINGS)
     assert slugs <= set(CAUSES)
+
+
+def test_what_was_kept_from_another_call_is_computed_anew(arrays):
+    KEPT.clear()
+    report = check(keeping, from_kept, arrays, ("x", "w"))
+    assert report.causes[0].slug == "stale-cache"
+    assert report.causes[0].fix.before == "y = KEPT['y']"
+    assert report.causes[0].fix.after == "y = np.tanh(x @ w)"
