@@ -118,6 +118,26 @@ def terms(draft: Draft) -> Iterator[Edit]:
             yield from factors(draft, site)
         elif isinstance(node.op, ast.Pow):
             yield draft.change("power-rule", 3, site, node.left)
+    yield from ones(draft)
+
+
+def ones(draft: Draft) -> Iterator[Edit]:
+    """1 + u or 1 − u, where u alone is written."""
+    for site, kind in draft.expressions():
+        is_power = isinstance(site.node, ast.BinOp) and isinstance(site.node.op, ast.Pow)
+        is_negative = isinstance(site.node, ast.UnaryOp) and isinstance(site.node.op, ast.USub)
+        if not kind.is_floating or not (is_power or is_negative) or in_sum(site):
+            continue
+        if draft.flow and draft.carries(site.node):
+            continue
+        for operator in (ast.Add(), ast.Sub()):
+            more = binary(ast.Constant(1), operator, site.node)
+            slugs = ("activation-derivative-formula", "product-rule-term-missing")
+            yield draft.change(slugs[0], 3.1, site, more, slugs[1:])
+
+
+def in_sum(site: Site) -> bool:
+    return isinstance(site.parent, ast.BinOp) and isinstance(site.parent.op, (ast.Add, ast.Sub))
 
 
 def slug_of_term(draft: Draft, site: Site, kind: Kind, kept: ast.expr, dropped: ast.expr) -> str:

@@ -5,10 +5,17 @@ from collections.abc import Iterator
 
 from gradcheck.repair.edits import Draft, Edit
 from gradcheck.repair.factors import SLOPES, broadcasts, may_grow
-from gradcheck.repair.related import looks_like_slope, of_values
+from gradcheck.repair.related import (
+    looks_like_slope,
+    of_values,
+    slug_of_factor,
+    slugs_of_derivative,
+)
 from gradcheck.repair.scope import Kind
 from gradcheck.repair.sites import Site
 from gradcheck.repair.trees import binary, in_comparison, parsed, times
+
+OTHER = "wrong-activation-derivative"
 
 HOLDS = (ast.Name, ast.Attribute, ast.Subscript)
 """What holds a value, and computes none."""
@@ -45,12 +52,21 @@ def derivatives(draft: Draft) -> Iterator[Edit]:
             for slope in draft.formulas.derivatives:
                 if broadcasts(slope.kind.shape, kind.shape):
                     grown = times(site.node, parsed(slope.text))
-                    yield draft.change("activation-derivative-missing", 3.65, site, grown)
+                    yield draft.change(slug_of_factor(draft, slope.text), 3.65, site, grown)
         if is_factor(draft, site, kind) and not isinstance(site.node, ast.Subscript):
+            text = ast.unparse(site.node)
             for slope in draft.formulas.derivatives:
                 if slope.kind.shape == kind.shape:
-                    changed = parsed(slope.text)
-                    yield draft.change("activation-derivative-formula", 3.7, site, changed)
+                    slug, *also = slugs_of_derivative(draft, text, slope.text)
+                    yield draft.change(slug, 3.7, site, parsed(slope.text), tuple(also))
+
+
+def form(node: ast.expr) -> tuple[type, ...]:
+    """What is done at its root; below it, too, where that is a difference."""
+    if not isinstance(node, ast.BinOp):
+        return (type(node),)
+    below = form(node.right) if isinstance(node.op, ast.Sub) else ()
+    return (type(node.op), *below)
 
 
 def slopes(draft: Draft) -> Iterator[Edit]:
@@ -59,11 +75,14 @@ def slopes(draft: Draft) -> Iterator[Edit]:
         if not is_factor(draft, site, kind) or not looks_like_slope(draft, site.node):
             continue
         for name in draft.scope.others(kind):
-            if name not in draft.flow or not draft.flow:
-                for slope, needs_numpy in SLOPES:
-                    if draft.numpy or not needs_numpy:
-                        text = slope.format(v=name, np=draft.numpy)
-                        yield draft.change("wrong-activation-derivative", 3.6, site, parsed(text))
+            if name in draft.flow:
+                continue
+            for slope, needs_numpy in SLOPES:
+                if draft.numpy or not needs_numpy:
+                    changed = parsed(slope.format(v=name, np=draft.numpy))
+                    is_same = form(changed) == form(site.node)
+                    slug = "activation-derivative-at-output" if is_same else OTHER
+                    yield draft.change(slug, 3.6, site, changed)
 
 
 def product_terms(draft: Draft) -> Iterator[Edit]:

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from gradcheck.repair.edits import Draft, Edit
+from gradcheck.repair.factors import broadcasts
 from gradcheck.repair.related import of_gradients, of_values
+from gradcheck.repair.scope import Kind
 from gradcheck.repair.sites import Site
 from gradcheck.repair.trees import binary, in_comparison, in_slope, parsed
 
@@ -22,9 +24,11 @@ def replaced(draft: Draft) -> Iterator[Edit]:
             cost = 2 if draft.carries(site.node) == draft.carries(parsed(other)) else 3.5
             slug, *also = slugs_of(draft, site, text, other)
             yield draft.change(slug, cost, site, parsed(other), tuple(also))
-        if kind.shape and not draft.is_flowing(text) and not in_comparison(site):
-            complement = binary(ast.Constant(1), ast.Sub(), site.node)
-            yield draft.change("other-layers-values", 2.1, site, complement)
+        yield from of_other_shape(draft, site, kind)
+        if not draft.is_flowing(text) and not in_comparison(site):
+            if kind.shape:
+                complement = binary(ast.Constant(1), ast.Sub(), site.node)
+                yield draft.change("other-layers-values", 2.1, site, complement)
             square = binary(site.node, ast.Pow(), ast.Constant(2))
             slug = "activation-derivative-formula" if in_slope(site) else "power-rule"
             yield draft.change(slug, 2.1, site, square)
@@ -32,6 +36,20 @@ def replaced(draft: Draft) -> Iterator[Edit]:
             turned = type(kind)(kind.shape[::-1], kind.dtype)
             for other in draft.scope.others(turned, text):
                 yield draft.change("wrong-weights", 3, site, parsed(f"{other}.T"))
+
+
+def of_other_shape(draft: Draft, site: Site, kind: Kind) -> Iterator[Edit]:
+    """A factor that is broadcast where another is."""
+    parent = site.parent
+    if not isinstance(parent, ast.BinOp) or not isinstance(parent.op, (ast.Mult, ast.Div)):
+        return
+    product = draft.scope.of(parent)
+    if product is None or draft.is_flowing(ast.unparse(site.node)):
+        return
+    for name, other in draft.scope.names.items():
+        is_another = other.is_floating and other.shape != kind.shape and name not in draft.flow
+        if is_another and broadcasts(other.shape, product.shape):
+            yield draft.change("other-layers-values", 3.1, site, parsed(name))
 
 
 def expressions(draft: Draft) -> Iterator[Edit]:
@@ -42,7 +60,9 @@ def expressions(draft: Draft) -> Iterator[Edit]:
         if not kind.is_floating:
             continue
         for other in draft.scope.others(kind):
-            yield draft.change("other-layers-values", 4.2, site, parsed(other))
+            slug, *also = slugs_of(draft, site, ast.unparse(site.node), other)
+            cost = 3.2 if in_slope(site) else 4.2
+            yield draft.change(slug, cost, site, parsed(other), tuple(also))
 
 
 def slugs_of(draft: Draft, site: Site, wrong: str, right: str) -> tuple[str, ...]:
@@ -51,6 +71,8 @@ def slugs_of(draft: Draft, site: Site, wrong: str, right: str) -> tuple[str, ...
         return ("cotangent-masked",)
     if draft.is_flowing(wrong) and draft.is_flowing(right):
         return of_gradients(draft, wrong, right)
+    if draft.flow and draft.carries(site.node):
+        return ("other-layers-values",)
     return of_values(draft, site, right)
 
 

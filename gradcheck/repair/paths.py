@@ -40,6 +40,7 @@ def terms(draft: Draft, kind: Kind) -> Iterator[tuple[str, float]]:
                 continue
             if other.shape == kind.shape and its.shape and broadcasts(its.shape, kind.shape):
                 yield f"{name} * {factor}", 3.8
+                yield f"{name} * (1 - {factor})", 4.1
             if is_matrix(other) and is_matrix(its):
                 yield from matrices(name, other, factor, its, kind)
         if is_matrix(other) and is_matrix(kind):

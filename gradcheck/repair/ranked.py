@@ -24,14 +24,15 @@ DECISIVE = {
     "path-missing": ("wrong-weights", "region-wrong", "overwrites-instead-of-accumulating"),
     "gradient-stops": ("region-wrong", "overwrites-instead-of-accumulating"),
     "statistics-wrong-axis": ("path-missing", "transposed", "batchnorm-terms-wrong"),
-    "power-rule": ("chain-rule-factor-missing", "activation-derivative-missing"),
+    "sign-flipped": ("path-missing",),
+    "power-rule": ("path-missing", "chain-rule-factor-missing", "activation-derivative-missing"),
     "product-rule-term-missing": ("wrong-function-derivative",),
     "stale-cache": ("region-wrong",),
+    "cotangent-nonlinear": ("reduced-precision",),
+    "wrong-weights": ("reduced-precision",),
+    "term-without-cotangent": ("reduced-precision",),
 }
 """Repairs that say more of the code than the numbers can, and the causes that they go before."""
-
-VAGUE = ("reduced-precision", "entries-wrong")
-"""Causes that say how the numbers differ, and not why."""
 
 SHOWN = 2
 """Repairs that are told beside one another where their names differ."""
@@ -46,7 +47,6 @@ def with_repairs(causes: tuple[Cause, ...], repairs: Sequence[Repair], i: int) -
     known = tuple(replace(c, fix=fixes[c.slug]) if c.slug in fixes else c for c in causes)
     best, first = fitting[0], known[0] if known else None
     is_decided = best.slug in DECISIVE and first is not None and first.slug in DECISIVE[best.slug]
-    is_decided |= first is not None and first.slug in VAGUE
     is_vague = best.slug == "entries-wrong"
     if first is not None and (is_vague or first.score >= TRUSTED) and not is_decided:
         if first.fix is None:

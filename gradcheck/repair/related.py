@@ -64,7 +64,7 @@ def of_values(draft: Draft, site: Site, right: str) -> tuple[str, ...]:
     text = ast.unparse(wrong)
     if is_from_outside(draft, wrong):
         return ("stale-cache",)
-    if in_product(site) and right in draft.inputs:
+    if in_product(site) and (right in draft.inputs or is_on_the_right(site)):
         return ("wrong-weights",)
     through = made_of(draft, right, text)
     if in_slope(site):
@@ -78,6 +78,33 @@ def of_values(draft: Draft, site: Site, right: str) -> tuple[str, ...]:
         return "chain-rule-factor-missing", "other-layers-values"
     is_held = isinstance(wrong, (ast.Name, ast.Attribute, ast.Subscript))
     return ("other-layers-values",) if is_held else ("wrong-function-derivative",)
+
+
+def is_on_the_right(site: Site) -> bool:
+    """Whether it is the second factor of a product, as the weights are of a gradient."""
+    above: Site | None = site
+    while above is not None and isinstance(above.parent, ast.Attribute):
+        above = above.above
+    return above is not None and isinstance(above.parent, ast.BinOp) and above.field == "right"
+
+
+def slugs_of_derivative(draft: Draft, wrong: str, right: str) -> tuple[str, ...]:
+    """What it means that forward's derivative belongs where something else stands."""
+    node = ast.parse(right, mode="eval").body
+    is_sum = isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub))
+    if is_sum and wrong in (ast.unparse(node.left), ast.unparse(node.right)):  # type: ignore
+        return "path-missing", "product-rule-term-missing"
+    if is_product_with(node, wrong):
+        return ("chain-rule-factor-missing",)
+    return ("activation-derivative-formula",)
+
+
+def slug_of_factor(draft: Draft, right: str) -> str:
+    """What it means that one of forward's derivatives is missing as a factor."""
+    node = ast.parse(right, mode="eval").body
+    has_function = any(isinstance(part, ast.Call) for part in ast.walk(node))
+    is_slope = has_function or looks_like_slope(draft, node)
+    return "activation-derivative-missing" if is_slope else "chain-rule-factor-missing"
 
 
 def is_product_with(node: ast.expr | None, factor: str) -> bool:

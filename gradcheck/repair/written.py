@@ -5,6 +5,7 @@ is never changed.
 """
 
 import ast
+import copy
 import functools
 import linecache
 from collections.abc import Callable, Iterator
@@ -20,6 +21,10 @@ FACTORY = "__factory__"
 
 LONGEST = 1_000_000
 """Characters of a file that is worth parsing for one function."""
+
+
+FILES = 4
+"""Whose definitions are kept: one check asks for several functions of the same file."""
 
 
 @dataclass(frozen=True)
@@ -119,18 +124,24 @@ def definitions(function: FunctionType) -> Iterator[Node]:
     text = "".join(linecache.getlines(code.co_filename, function.__globals__))
     if not text or len(text) > LONGEST:
         return
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError):
-        return
-    for node in ast.walk(tree):
+    for node in functions_in(text):
         if isinstance(node, ast.Lambda) and code.co_name == "<lambda>":
             if node.lineno == code.co_firstlineno:
-                yield node
+                yield copy.deepcopy(node)  # it is going to be edited
         elif isinstance(node, ast.FunctionDef) and node.name == code.co_name:
             first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
             if first == code.co_firstlineno:
-                yield node
+                yield copy.deepcopy(node)
+
+
+@functools.lru_cache(maxsize=FILES)
+def functions_in(text: str) -> tuple[Node, ...]:
+    """All definitions in the text of a file; none where that is no Python."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return ()
+    return tuple(n for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.Lambda)))
 
 
 def bare(node: Node) -> None:
