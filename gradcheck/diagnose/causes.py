@@ -215,6 +215,17 @@ CAUSES: dict[str, Row] = {
         "mean(dy) − x̂·mean(dy·x̂)), the middle one only where a mean is subtracted",
         0.86,
     ),
+    "batchnorm-mean-term-wrong": Row(
+        "the term of the mean is not right ({detail}): dx = γ·rstd·(dy − mean(dy) − x̂·mean(dy·x̂))",
+        0.86,
+        wider=("batchnorm-mean-term-missing",),
+    ),
+    "batchnorm-variance-term-wrong": Row(
+        "the term of the variance is not right ({detail}): dx = γ·rstd·(dy − mean(dy) − "
+        "x̂·mean(dy·x̂))",
+        0.86,
+        wider=("batchnorm-variance-term-missing",),
+    ),
     "batchnorm-parameter-gradient": Row("{detail}: dγ = Σ dy·x̂, dβ = Σ dy", 0.88),
     "statistics-wrong-axis": Row(
         "backward takes its means over {detail}: the same axes in both",

@@ -114,6 +114,20 @@ def ways(setting: "Setting", known: dict[str, str]) -> list[str]:
     return [Counter(known.values()).most_common(1)[0][0]]
 
 
+def convention(name: str, known: dict[str, str], way: str) -> str:
+    """That of the array; else of its layer, of the same parameter elsewhere, or the usual one."""
+    if name in known:
+        return known[name]
+    place, _, letter = name.rpartition(".")
+    for alike in (
+        [other for other in known if place and other.rpartition(".")[0] == place],
+        [other for other in known if other.rpartition(".")[2] == letter],
+    ):
+        if alike:
+            return known[alike[0]]
+    return way
+
+
 def innocence(method: Method, notes: Sequence[str]) -> float:
     """Least for those of the first wrong place."""
     first = next((note for note in notes if note.startswith("first wrong: ")), "")
@@ -177,7 +191,7 @@ class Model:
         self.layers = [(name, layer, a) for name, layer, a in parameters(self.net)]
         self.names = ["input", "labels", *(name for name, _, _ in self.layers)]
         self.is_sum = setting.reduction == "sum"
-        self.sums = {name for name in self.names if known.get(name, way) == SUM}
+        self.sums = {name for name in self.names if convention(name, known, way) == SUM}
         x = trial.x if self.net is setting.net else trial.x.astype(np.float64)
         values = [np.array(getattr(layer, a)) for _, layer, a in self.layers]
         self.inputs = [x, trial.labels, *values]
@@ -220,7 +234,6 @@ class Model:
             adapt,
             has_cotangent,
             parameters=tuple(dict.fromkeys(own)),
-            is_restored=True,
             forward=getattr(type(method.objects[0]), "forward", None),
         )
         subject = Subject(self.forward, self.backward, self.names, authored)

@@ -135,8 +135,16 @@ def search(suspects: Sequence[Suspect], found: list[Repair], seconds: float) -> 
     trial = Trial(suspects[0].evidence) if suspects else None
     if trial is None or not trial.places or not trial.wrong or trial.seconds > SLOWEST:
         return
+    try:
+        try_all(pooled(suspects, trial), trial, ends, found)
+    finally:
+        trial.state.restore()
+
+
+def try_all(pool: Sequence["Candidate"], trial: Trial, ends: float, found: list[Repair]) -> None:
+    """One edit after the other, as long as the next may be as likely as one that works."""
     least = np.inf
-    for edit, cost, make, file in pooled(suspects, trial):
+    for edit, cost, make, file in pool:
         if cost > least + PATIENCE or time.thread_time() > ends:
             break
         check_time()

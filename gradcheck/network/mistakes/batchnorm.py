@@ -42,9 +42,9 @@ def batchnorm_paths(step: BatchNormStep, delta: Array, scene: Scene) -> Iterator
     detail = "the means over the batch are sums"
     sums = rstd * (d - d.sum(axis=0) - hat * (d * hat).sum(axis=0))
     yield Guess(mistake("batchnorm-formula", place, detail=detail), sums)
-    detail = "the mean is taken over the features, not over the batch"
     other = rstd * (d - d.mean(axis=1, keepdims=True) - hat * (d * hat).mean(axis=1, keepdims=True))
-    yield Guess(mistake("batchnorm-formula", place, detail=detail), other)
+    over = mistake("statistics-wrong-axis", place, detail="the features, not over the batch")
+    yield Guess(over, other)
     unbiased = count - 1 if not step.form.ddof else count
     yield Guess(
         mistake("batchnorm-unbiased-variance", place),
@@ -59,19 +59,23 @@ def statistics(step: BatchNormStep, d: Array) -> Iterator[tuple[str, Mapping[str
     yield "batchnorm-mean-term-missing", {}, rstd * (d - spread)
     yield "batchnorm-variance-term-missing", {}, rstd * (d - mean)
     yield "batchnorm-statistics-constant", {}, rstd * d
+    flipped = {"detail": "it has the wrong sign"}
+    yield "batchnorm-mean-term-wrong", flipped, rstd * (d + mean - spread)
+    summed = {"detail": "it is a sum, where a mean belongs"}
+    yield "batchnorm-mean-term-wrong", summed, rstd * (d - count * mean - spread)
     for detail, value in (
-        ("the term of the variance has the wrong sign", d - mean + spread),
-        ("the term of the mean has the wrong sign", d + mean - spread),
-        ("the term of the variance lacks x̂", d - mean - (d * hat).mean(axis=0)),
-        ("the term of the variance is taken twice", d - mean - 2 * spread),
-        ("the term of the variance is halved", d - mean - spread / 2),
-        ("the term of the variance has z − mean for x̂", d - mean - spread / rstd),
-        ("the term of the variance has one rstd too many", d - mean - spread * rstd),
-        ("the term of the variance has rstd² too few", d - mean - spread / rstd**2),
-        ("the term of the variance has z for x̂", d - mean - step.x * (d * step.x).mean(axis=0)),
-        ("the term of the variance has y for x̂", d - mean - step.y * (d * step.y).mean(axis=0)),
+        ("it has the wrong sign", d - mean + spread),
+        ("it lacks x̂", d - mean - (d * hat).mean(axis=0)),
+        ("it is taken twice", d - mean - 2 * spread),
+        ("it is a sum, where a mean belongs", d - mean - count * spread),
+        ("it is halved", d - mean - spread / 2),
+        ("it has z − mean for x̂", d - mean - spread / rstd),
+        ("it has one rstd too many", d - mean - spread * rstd),
+        ("it has rstd² too few", d - mean - spread / rstd**2),
+        ("it has z for x̂", d - mean - step.x * (d * step.x).mean(axis=0)),
+        ("it has y for x̂", d - mean - step.y * (d * step.y).mean(axis=0)),
     ):
-        yield "batchnorm-formula", {"detail": detail}, rstd * value
+        yield "batchnorm-variance-term-wrong", {"detail": detail}, rstd * value
     yield from other_variances(step, d, count)
 
 
@@ -120,13 +124,13 @@ def batchnorm_arrays(
             ("dγ = Σ δ: x̂ is missing", np.ones(step.x.shape)),
         ):
             found = (delta * value).sum(axis=0).reshape(shape)
-            yield Guess(mistake("batchnorm-formula", place, detail=detail), found)
+            yield Guess(mistake("batchnorm-parameter-gradient", place, detail=detail), found)
     else:
         for detail, value in (
             ("dβ = Σ δ·x̂: that is dγ", step.hat),
             ("dβ = Σ δ·γ: γ does not belong there", np.broadcast_to(step.gamma, step.x.shape)),
         ):
             found = (delta * value).sum(axis=0).reshape(shape)
-            yield Guess(mistake("batchnorm-formula", place, detail=detail), found)
+            yield Guess(mistake("batchnorm-parameter-gradient", place, detail=detail), found)
     product = delta * step.hat if letter == "gamma" else delta
     yield Guess(mistake("bias-not-summed", place, detail="all samples are kept apart"), product)

@@ -72,13 +72,13 @@ def other_losses(z: Array, y: Array, p: Array) -> Found:
     product = (y / p * p).sum(axis=1, keepdims=True)
     yield "loss-mismatch", {"taken": "z − y, of the squared error"} | meant, z - y
     yield "loss-mismatch", {"taken": "2(z − y), of the squared error"} | meant, 2 * (z - y)
-    yield "loss-mismatch", {"taken": "−y/p, by the probabilities"} | meant, -y / p
+    yield "gradient-at-probabilities", {"formula": "dz = softmax(z) − y"}, -y / p
     yield "loss-mismatch", {"taken": "−y/z, of −Σ y·log z"} | meant, -y / z
     yield "loss-mismatch", {"taken": "sigmoid(z) − y"} | meant, sigmoid(z) - y
     yield "loss-mismatch", {"taken": "softmax(y) − z, arguments swapped"} | meant, softmax(y) - z
     yield "loss-mismatch", {"taken": "softmax(softmax(z)) − y"} | meant, softmax(p) - y
     yield "loss-mismatch", {"taken": "exp(z) − y, not normalised"} | meant, np.exp(z) - y
-    yield "loss-mismatch", {"taken": "(p − y)·p·(1 − p)"} | meant, (p - y) * p * (1 - p)
+    yield "derivative-taken-twice", {"function": "softmax"}, (p - y) * p * (1 - p)
     yield "loss-mismatch", {"taken": "(p − y)·z"} | meant, (p - y) * z
     yield "loss-mismatch", {"taken": "(p − y)·(1 − p)"} | meant, (p - y) * (1 - p)
     yield "loss-mismatch", {"taken": "(p − y)·p"} | meant, (p - y) * p
@@ -100,7 +100,7 @@ def other_losses(z: Array, y: Array, p: Array) -> Found:
         (p - np.eye(z.shape[1])[y.argmax(axis=1)]),
     )
     jacobian = p * (p - y) - p * (p * (p - y)).sum(axis=1, keepdims=True)
-    yield "loss-mismatch", {"taken": "softmax's Jacobian on p − y, twice"} | meant, jacobian
+    yield "derivative-taken-twice", {"function": "softmax"}, jacobian
 
 
 def squared_error_mistakes(z: Array, y: Array) -> Found:

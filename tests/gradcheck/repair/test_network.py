@@ -30,6 +30,11 @@ MISTAKES = {
         "activation-derivative-formula",
     ),
     "criterion": ("return self.p - self.y", "return (self.p - self.y) ** 2", "power-rule"),
+    "dW times n": (
+        "self.x.T @ delta,",
+        "self.x.T @ delta * len(delta),",
+        "scaled-by-batch",
+    ),
     "loop": (
         "delta = self.linear_layers[i].backward(delta)",
         "delta = np.clip(self.linear_layers[i].backward(delta), -0.02, 0.02)",
@@ -87,6 +92,13 @@ def test_classes_and_objects_stay_as_they_are():
     assert type(layer).backward is backward
     assert set(vars(layer)) <= keys
     np.testing.assert_array_equal(layer.W, weights)
+
+
+def test_what_a_trial_leaves_behind_is_put_back():
+    """An edit may leave a number where an array was: the next ones must not suffer from it."""
+    net, x, labels, _ = network(*MISTAKES["dW times n"][:2])
+    assert not check_network(net, x, labels)
+    assert all(layer.dW.shape == layer.W.shape for layer in net.linear_layers)
 
 
 def test_a_method_of_the_object_s_own_is_left_alone():
