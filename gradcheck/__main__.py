@@ -17,6 +17,7 @@ from gradcheck.homework import HomeworkResult, run_homework
 from gradcheck.homeworktext import homework_json, homework_text
 from gradcheck.pair import check_pair, parse_shape
 from gradcheck.report import SCHEMA, suite_json, suite_text, toy_json, toy_text
+from gradcheck.source import Source
 from gradcheck.suite import NETWORK_TARGET, check_networks, check_operations
 from gradcheck.toycheck import run_toy
 from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Finding
@@ -274,27 +275,26 @@ def run_target(options: argparse.Namespace) -> int:
 
 def run_class_or_pair(options: argparse.Namespace) -> int:
     """A class is a homework; anything else that can be called is half of a pair."""
-    if is_class(options.target):
+    source = imported(options.target)
+    if source is None or isinstance(source.value, type):
         with theirs(options.target, "the check"):
-            result = run_homework(options.target, options.seed, options.budget)
+            result = run_homework(options.target, options.seed, options.budget, source)
         tell_homework(result, options)
         return ALL_PASS if result.verdict == PASS else SOMETHING_FAILED
     with theirs(options.target, "the check"):
-        report = check_pair(
-            opened(options.target), dict(options.shape), options.seed, options.budget
-        )
+        report = check_pair(source, dict(options.shape), options.seed, options.budget)
     print(report.to_json() if options.json else report)
     return ALL_PASS if report else SOMETHING_FAILED
 
 
-def is_class(target: str) -> bool:
-    """Whether a target is that of a homework; what cannot be imported is told as one."""
+def imported(target: str) -> Source | None:
+    """The target, imported once; None for what cannot be imported, which is told as a homework."""
     try:
-        return isinstance(opened(target).value, type)
+        return opened(target)
     except TargetError as error:
         if error.__cause__ is None:
             raise
-        return True
+        return None
 
 
 def tell_homework(result: HomeworkResult, options: argparse.Namespace) -> None:

@@ -84,8 +84,10 @@ class HomeworkResult:
         return worst(verdicts + ([self.toy.verdict] if self.toy is not None else []))
 
 
-def run_homework(target: str, seed: int = 0, budget: float | None = BUDGET) -> HomeworkResult:
-    """Check a homework with the course's interface.
+def run_homework(
+    target: str, seed: int = 0, budget: float | None = BUDGET, source: Source | None = None
+) -> HomeworkResult:
+    """Check a homework with the course's interface; `source` is the target, imported already.
 
     Raises
     ------
@@ -93,7 +95,7 @@ def run_homework(target: str, seed: int = 0, budget: float | None = BUDGET) -> H
     """
     with to_stderr(), limited(budget):
         try:
-            source = opened(target)
+            source = source or opened(target)
         except TargetError as error:
             if error.__cause__ is None:
                 raise

@@ -20,7 +20,7 @@ from gradcheck.points import Domain
 from gradcheck.protocol import Session
 from gradcheck.relations import Broken, with_broken
 from gradcheck.state import Snapshot
-from gradcheck.subject import FAULTS, Authored, Subject, message_of
+from gradcheck.subject import FAULTS, Authored, Subject, lookup_fault, message_of
 from gradcheck.trial import Trial
 from gradcheck.verdict import FAIL, INCONCLUSIVE, Cause, Finding, Report
 
@@ -87,6 +87,9 @@ def check_module(
     if parameters is not None and not isinstance(parameters, dict):
         raise TypeError(f"check_module: parameters is {parameters!r}, expected as in {{'W': 'dW'}}")
     title = type(layer).__name__ if title is None else title
+    fault = lookup_fault(layer)
+    if fault is not None:
+        return unreadable(title, seed, fault)
     kept = Snapshot(layer)
     try:
         with quiet(), limited(budget):
@@ -97,6 +100,13 @@ def check_module(
         return Report(title, seed, (Finding("x", INCONCLUSIVE, note=str(spent)),), 0, (str(spent),))
     finally:
         kept.restore()
+
+
+def unreadable(title: str, seed: int, fault: BaseException) -> Report:
+    """The report on a layer that answers the question for an attribute with an odd error."""
+    error = f"{type(fault).__name__}: {message_of(fault)}, not an AttributeError"
+    named = cause("raised", call="__getattr__", error=error)
+    return Report(title, seed, (Finding("layer", FAIL, note=named.sentence, causes=(named,)),), 0)
 
 
 def as_input(layer: Any, x: Any, labels: Any, forward: str) -> tuple[Array, list[str]]:

@@ -25,6 +25,18 @@ FAULTS = (Exception, SystemExit)
 """What code under test may raise that is its own fault, and part of the report."""
 
 
+def lookup_fault(thing: Any) -> BaseException | None:
+    """What an object raises for a name that it does not have, where that is no AttributeError.
+
+    Nobody can ask such an object what it has.
+    """
+    try:
+        hasattr(thing, "no_such_attribute")
+    except FAULTS as error:
+        return error
+    return None
+
+
 def real_output(k: int, value: Any) -> Array:
     """An output as an array of real numbers; a TypeError that names it for anything else."""
     array = np.asarray(value)

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from gradcheck.network.drive import (
 )
 from gradcheck.network.elsewhere import look_elsewhere
 from gradcheck.network.explain import explain
-from gradcheck.network.listen import Heard, listening
+from gradcheck.network.listen import Heard, layers_of, listening
 from gradcheck.network.losses import Loss
 from gradcheck.network.mend import mended
 from gradcheck.network.protocol import broken_rules
@@ -32,7 +33,7 @@ from gradcheck.network.replay import Replay, reproduce
 from gradcheck.network.units import note_units, unused_parameters
 from gradcheck.relations import with_broken
 from gradcheck.rounding import JITTERS
-from gradcheck.subject import Raised
+from gradcheck.subject import Raised, lookup_fault
 from gradcheck.verdict import FAIL, INCONCLUSIVE, PASS, Finding, Report
 
 Array = np.ndarray
@@ -83,6 +84,10 @@ def check_network(
     TypeError, ValueError : for what cannot be a check: no network, labels that are no targets
         of its output. What the network raises is in the report.
     """
+    for one in chain((net,), (layer for _, layer in layers_of(net))):
+        fault = lookup_fault(one)
+        if fault is not None:
+            return undone(title, seed, FAIL, f"{type(one).__name__}.__getattr__: {told(fault)}")
     for network in (net, *(() if twin is None else (twin,))):
         require_network(network)
     require_reduction(reduction)

@@ -52,13 +52,13 @@ def derivatives(draft: Draft) -> Iterator[Edit]:
             for slope in draft.formulas.derivatives:
                 if broadcasts(slope.kind.shape, kind.shape):
                     grown = times(site.node, parsed(slope.text))
-                    yield draft.change(slug_of_factor(draft, slope.text), 3.65, site, grown)
+                    yield draft.change(slug_of_factor(draft, slope.text), 3.2, site, grown)
         if is_factor(draft, site, kind) and not isinstance(site.node, ast.Subscript):
             text = ast.unparse(site.node)
             for slope in draft.formulas.derivatives:
                 if slope.kind.shape == kind.shape:
                     slug, *also = slugs_of_derivative(draft, text, slope.text)
-                    yield draft.change(slug, 3.7, site, parsed(slope.text), tuple(also))
+                    yield draft.change(slug, 3.5, site, parsed(slope.text), tuple(also))
 
 
 def form(node: ast.expr) -> tuple[type, ...]:

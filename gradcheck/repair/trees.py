@@ -1,6 +1,7 @@
 """Trees: small expressions put together, and what an expression is part of."""
 
 import ast
+import functools
 
 from gradcheck.repair.sites import Site
 
@@ -9,7 +10,9 @@ PRODUCTS = ("dot", "matmul", "einsum", "tensordot", "outer", "inner")
 REDUCTIONS = ("sum", "mean", "max", "min", "var", "std", "prod")
 
 
+@functools.lru_cache(maxsize=4096)
 def parsed(text: str) -> ast.expr:
+    """The tree of an expression; edits put it in many places, and none changes it."""
     return ast.parse(text, mode="eval").body
 
 

@@ -217,3 +217,15 @@ def test_a_module_that_closes_its_streams_is_checked(tmp_path):
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     assert found.returncode == 1
     assert found.stderr == "gradcheck: their code has closed stdout: nothing can be written\n"
+
+
+def test_a_target_is_imported_once(tmp_path, capsys):
+    file = tmp_path / "once.py"
+    file.write_text(
+        "import numpy as np\n"
+        "print('imported')\n"
+        "def sine(x):\n    return np.sin(x)\n"
+        "def sine_backward(dy, x):\n    return dy * np.cos(x)\n"
+    )
+    assert main([f"{file}:sine", "--shape", "x=3"]) == 0
+    assert capsys.readouterr().err.count("imported") == 1

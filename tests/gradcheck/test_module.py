@@ -247,3 +247,17 @@ def test_whole_numbers_that_forward_rounds_down_are_indices():
     report = check_module(Lookup(), np.array([0, 1, 1, 5, 2, 1]))
     assert report.causes[0].slug == "overwrites-instead-of-accumulating", str(report)
     assert not any(f.note.startswith("right here") for f in report.findings)
+
+
+class OddLookup(homework.Linear):
+    """Keeps its attributes in a dictionary of its own, and forgets what a lookup must raise."""
+
+    def __getattr__(self, name):
+        return {}[name]
+
+
+def test_an_odd_error_of_a_lookup_is_part_of_the_report(rng):
+    report = check_module(OddLookup(3, 4, weights(rng), biases(rng)), np.ones((2, 3)))
+    assert report.verdict == "fail"
+    assert report.causes[0].slug == "raised"
+    assert "KeyError" in report.findings[0].note

@@ -114,3 +114,14 @@ def test_inputs_that_are_not_numbers_are_inconclusive():
     report = check_network(Net(), X * np.nan, LABELS)
     assert report.verdict == "inconclusive"
     assert report.findings[0].note == "forward is not finite here"
+
+
+class OddLookup(Net):
+    def __getattr__(self, name):
+        raise KeyError(name)
+
+
+def test_an_odd_error_of_a_lookup_is_part_of_the_report():
+    report = check_network(OddLookup(), X, LABELS)
+    assert report.verdict == "fail"
+    assert "KeyError" in report.notes[0]
