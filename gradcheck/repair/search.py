@@ -15,6 +15,7 @@ from gradcheck.diagnose.evidence import Evidence
 from gradcheck.repair.edits import Edit
 from gradcheck.repair.helpers import Helper, helpers
 from gradcheck.repair.influence import influence_of
+from gradcheck.repair.pairs import in_pairs
 from gradcheck.repair.propose import Doubt, arguments_of, proposed
 from gradcheck.repair.reach import doubt, reach_of
 from gradcheck.repair.scope import observed
@@ -136,9 +137,19 @@ def search(suspects: Sequence[Suspect], found: list[Repair], seconds: float) -> 
     if trial is None or not trial.places or not trial.wrong or trial.seconds > SLOWEST:
         return
     try:
-        try_all(pooled(suspects, trial), trial, ends, found)
+        pool = pooled(suspects, trial)
+        try_all(pool, trial, ends, found)
+        if not found:
+            try_all(twice(pool), trial, ends, found)
     finally:
         trial.state.restore()
+
+
+def twice(pool: Sequence["Candidate"]) -> list["Candidate"]:
+    """The same edit at two places."""
+    owners = {id(make): (make, file) for _, _, make, file in pool}
+    pairs = in_pairs((make, edit) for edit, _, make, _ in pool)
+    return [(edit, edit.cost, *owners[id(make)]) for make, edit in pairs]
 
 
 def try_all(pool: Sequence["Candidate"], trial: Trial, ends: float, found: list[Repair]) -> None:

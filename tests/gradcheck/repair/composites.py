@@ -259,6 +259,20 @@ def backward(dy, x, w, b):
     return dz @ w.T, dw, dz.sum(axis=0)
 """
 
+NORMALISED = """
+def forward(x, w):
+    r = 1 / np.sqrt(x.var(axis=1, keepdims=True) + 1e-3)
+    return np.tanh((x - x.mean(axis=1, keepdims=True)) * r @ w.T)
+
+def backward(dy, x, w):
+    r = 1 / np.sqrt(x.var(axis=1, keepdims=True) + 1e-3)
+    h = (x - x.mean(axis=1, keepdims=True)) * r
+    dz = dy * (1 - np.tanh(h @ w.T) ** 2)
+    d = dz @ w
+    dx = r * (d - d.mean(axis=1, keepdims=True) - h * (d * h).mean(axis=1, keepdims=True))
+    return dx, dz.T @ h
+"""
+
 FOCAL = """
 def forward(x, w):
     p = sigmoid(x @ w)
@@ -286,6 +300,7 @@ SHAPES: dict[str, tuple[str, dict[str, tuple[int, ...]]]] = {
     "swish": (SWISH, {"x": (4, 3), "w": (3, 5), "v": (3, 5)}),
     "adapter": (ADAPTER, {"x": (5, 6), "w": (6, 4), "a": (6, 2), "b": (2, 4)}),
     "tied": (TIED, {"x": (4, 6), "w": (6, 3), "b": (3,)}),
+    "normalised": (NORMALISED, {"x": (4, 5), "w": (3, 5)}),
     "focal": (FOCAL, {"x": (5, 3), "w": (3, 4)}),
     "loss": (MEAN_LOSS, {"x": (5, 3), "w": (3, 4), "y": (5, 4)}),
 }
@@ -477,6 +492,11 @@ PLANTED = [
         "tied",
         (" + dy.T @ h", "", "path-missing"),
         ("dw = x.T @ dz", "dw = x.T @ (dz * slope)", "activation-derivative-twice"),
+    ),
+    *planted(
+        "normalised",
+        ("- d.mean(axis=1, keepdims=True) - h * (d * h).mean(axis=1",
+         "- d.mean(axis=0, keepdims=True) - h * (d * h).mean(axis=0", "statistics-wrong-axis"),
     ),
     *planted(
         "focal",
