@@ -78,11 +78,20 @@ def means(draft: Draft) -> Iterator[Edit]:
             mean = parsed(f"({text}).mean(axis={axis}, keepdims=True)")
             less = binary(site.node, ast.Sub(), mean)
             yield draft.change("batchnorm-mean-term-missing", 4, site, less)
-            for name in draft.scope.others(kind):
-                if name not in draft.flow:
-                    term = parsed(f"{name} * ({text} * {name}).mean(axis={axis}, keepdims=True)")
-                    less = binary(site.node, ast.Sub(), term)
-                    yield draft.change("batchnorm-variance-term-missing", 4.1, site, less)
+            for name in normalised(draft, kind):
+                term = parsed(f"{name} * ({text} * {name}).mean(axis={axis}, keepdims=True)")
+                less = binary(site.node, ast.Sub(), term)
+                yield draft.change("batchnorm-variance-term-missing", 4.1, site, less)
+
+
+def normalised(draft: Draft, kind: Kind) -> Iterator[str]:
+    """What may be x̂: variables of the shape, and products that forward computes."""
+    yield from (name for name in draft.scope.others(kind) if name not in draft.flow)
+    for formula in draft.formulas.values:
+        node = parsed(formula.text)
+        is_scaled = isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div))
+        if is_scaled and formula.kind == kind:
+            yield f"({formula.text})"
 
 
 def in_sum(site: Site) -> bool:

@@ -22,9 +22,14 @@ def of_gradients(draft: Draft, wrong: str, right: str) -> tuple[str, ...]:
     ):
         step = factor_between(draft, product, start)
         if step is not None:
-            is_slope = looks_like_slope(draft, step)
+            is_slope = looks_like_slope(draft, step) or is_sum(step)
             return slug if is_slope else slug_of_scale(draft, step), "wrong-delta"
     return ("wrong-delta",)
+
+
+def is_sum(node: ast.expr) -> bool:
+    """As the derivative of a product is."""
+    return isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub))
 
 
 def factor_between(draft: Draft, product: str, start: str) -> ast.expr | None:
@@ -91,8 +96,7 @@ def is_on_the_right(site: Site) -> bool:
 def slugs_of_derivative(draft: Draft, wrong: str, right: str) -> tuple[str, ...]:
     """What it means that forward's derivative belongs where something else stands."""
     node = ast.parse(right, mode="eval").body
-    is_sum = isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub))
-    if is_sum and wrong in (ast.unparse(node.left), ast.unparse(node.right)):  # type: ignore
+    if is_sum(node) and wrong in (ast.unparse(node.left), ast.unparse(node.right)):  # type: ignore
         return "path-missing", "product-rule-term-missing"
     if is_product_with(node, wrong):
         return ("chain-rule-factor-missing",)
