@@ -16,17 +16,19 @@ import numpy as np
 from kernels.address import call
 from kernels.dots import DOT_COLUMNS, dots
 from kernels.jit import jit, jit_inlined
-from kernels.share import ALONE, share
-from kernels.simd import (
-    HAS_MASKS,
-    TILE_BYTES,
-    TILE_ROWS,
-    VECTOR_BYTES,
-    copy_row,
-    scratch,
-    second_cache_bytes,
-    transpose,
+from kernels.panels import (
+    BLOCK_BYTES,
+    BLOCK_DEPTH,
+    BLOCK_ROWS,
+    PACKED_BYTES,
+    PACKED_DEPTH,
+    PANEL_BYTES,
+    SCRATCH_BYTES,
+    pack_a,
+    pack_b,
 )
+from kernels.share import ALONE, share
+from kernels.simd import HAS_MASKS, TILE_BYTES, TILE_ROWS, scratch
 from kernels.tile import ADD, SET, SET_BIAS, tile
 from kernels.views import flat, vector
 
@@ -46,29 +48,6 @@ tile's empty columns cost.
 DOT_SHARE = 10
 """Turning b over costs more than the dot products' last additions for up to 1/so many rows of a
 as a sum has terms."""
-
-BLOCK_DEPTH = 256
-"""Rows of a block of b: the order of summation, so the same on any processor."""
-
-MOST_BLOCK_BYTES = 1024
-
-
-def block_bytes(cache: int) -> int:
-    """Bytes of a row of a block of b: whole tiles, and in all a quarter of the second cache."""
-    most = min(MOST_BLOCK_BYTES, cache // 4 // BLOCK_DEPTH)
-    return max(most // TILE_BYTES, 1) * TILE_BYTES
-
-
-BLOCK_BYTES = block_bytes(second_cache_bytes())
-
-BLOCK_ROWS = 8 * TILE_ROWS
-"""Rows of a block of a; with the block of b it stays in the second cache."""
-
-PANEL_BYTES = BLOCK_DEPTH * MOST_BLOCK_BYTES
-"""Enough on any processor, so that code compiled on another one finds the room it expects."""
-
-SCRATCH_BYTES = PANEL_BYTES + BLOCK_DEPTH * BLOCK_ROWS * 8
-"""On the stack: the panels of a block of b, and behind them a block of a."""
 
 PACK_COLUMNS, PACK_ROWS = 256, 48
 """From so many columns of b on, and rows of a to share the cost, packing b pays: rows of b are
@@ -200,7 +179,10 @@ def product(a, a_strides, b, b_strides, c, n, k, m, bias, mode, ends, team):
     near = (ONE_ROW_BYTES if n == 1 else THIN_ROWS_BYTES) // b.itemsize
     is_rows = a_step == 1 and b_column == 1 and n <= THIN_ROWS and k * m > near
     is_columns = a_row == 1 and m <= DOT_COLUMNS and n >= THIN_HEIGHT and n * m <= panels.size
-    packs_b = b_column != 1 or (m >= PACK_COLUMNS and n >= PACK_ROWS)
+    packs = (
+        a_row == 1 and a_step >= PACK_A_STEP and m >= PACK_A_COLUMNS,
+        b_column != 1 or (m >= PACK_COLUMNS and n >= PACK_ROWS),
+    )
     i, rows, j, columns = block_of(n, m, TILE_BYTES // a.itemsize, team)
     if rows <= 0 or columns <= 0:
         return
@@ -219,7 +201,7 @@ def product(a, a_strides, b, b_strides, c, n, k, m, bias, mode, ends, team):
     elif is_columns:
         column_product(a, a_step, b, b_strides, c, m, size, bias, mode, ends, panels)
     else:
-        blocked_product(a, a_strides, b, b_strides, c, m, size, bias, mode, ends, packs_b, panels)
+        blocked_product(a, a_strides, b, b_strides, c, m, size, bias, mode, ends, packs, panels)
 
 
 # -------------------------------------------------------------------------------- thin
@@ -297,19 +279,21 @@ def column_product(a, a_step, b, b_strides, c, c_row, size, bias, mode, ends, co
 
 @jit_inlined
 def blocked_product(
-    a, a_strides, b, b_strides, c, c_row, size, bias, mode, ends, packs_b, panels
+    a, a_strides, b, b_strides, c, c_row, size, bias, mode, ends, packs, panels
 ):  # fmt: skip
-    (n, k, m), (keep, scale, floor) = size, ends
+    (n, k, m), (keep, scale, floor), (packs_a, packs_b) = size, ends, packs
     (a_row, a_step), (b_step, b_column) = a_strides, b_strides
     panels_end = PANEL_BYTES // a.itemsize
     b_panels = vector(panels, 0, panels_end)
     a_panel = vector(panels, panels_end, panels.size - panels_end)
-    width, block_columns = TILE_BYTES // a.itemsize, BLOCK_BYTES // a.itemsize
-    packs_a = a_row == 1 and a_step >= PACK_A_STEP and m >= PACK_A_COLUMNS
+    width = TILE_BYTES // a.itemsize
+    depth, block_columns = BLOCK_DEPTH, BLOCK_BYTES // a.itemsize
+    if packs_a:
+        depth, block_columns = PACKED_DEPTH, PACKED_BYTES // a.itemsize
     for j in range(0, m, block_columns):
         columns = min(block_columns, m - j)
-        for p in range(0, k, BLOCK_DEPTH):
-            rows_b = min(BLOCK_DEPTH, k - p)
+        for p in range(0, k, depth):
+            rows_b = min(depth, k - p)
             # Without masks the tile reads whole vectors, so the last columns are packed anyway.
             packed_from = columns if HAS_MASKS else columns - columns % width
             if packs_b:
@@ -319,7 +303,7 @@ def blocked_product(
             block_mode, block_ends = mode, (keep, scale, floor)
             if p > 0:
                 block_mode, block_ends = np.int64(ADD), (a.dtype.type(1), scale, floor)
-            if p + BLOCK_DEPTH < k:
+            if p + depth < k:
                 block_ends = block_ends[0], scale, a.dtype.type(-np.inf)
             for i in range(0, n, BLOCK_ROWS):
                 rows = min(BLOCK_ROWS, n - i)
@@ -353,44 +337,3 @@ def block(
                 c, c_at + i * c_row + j, c_row, min(TILE_ROWS, n - i), min(width, m - j),
                 bias, bias_at + j, mode, keep, scale, floor,
             )  # fmt: skip
-
-
-@jit_inlined
-def pack_a(a, at, step, n, k, panel):
-    """Copies A (n, k), whose columns lie in one piece, column after column."""
-    for p in range(k):
-        column, packed = vector(a, at + p * step, n), vector(panel, p * n, n)
-        for i in range(n):
-            packed[i] = column[i]
-
-
-@jit_inlined
-def pack_b(b, at, step, column, k, m, width, panels):
-    """Copies B (k, m) into panels of `width` columns, one after another, row by row.
-
-    The last panel is filled up with zeros, unless the columns of B lie in one piece.
-    """
-    lanes = VECTOR_BYTES // b.itemsize
-    for j in range(0, m, width):
-        filled = min(width, m - j)
-        place, start = j * k, at + j * column
-        whole = 0
-        if step == 1:
-            # The last square's rows from k on are written over by the next panel, or lie in the
-            # room for the block of a, which is packed later.
-            whole = k if HAS_MASKS else k - k % lanes
-            for p in range(0, whole, lanes):
-                for q in range(0, filled, lanes):
-                    transpose(
-                        b, start + q * column + p, column, min(lanes, filled - q),
-                        min(lanes, k - p), panels, place + p * width + q, width,
-                    )  # fmt: skip
-        elif filled == width:
-            whole = k
-            for p in range(k):
-                copy_row(b, start + p * step, panels, place + p * width)
-        for p in range(whole, k):
-            for q in range(filled):
-                panels[place + p * width + q] = b[start + p * step + q * column]
-            for q in range(filled, width):
-                panels[place + p * width + q] = 0

@@ -11,13 +11,8 @@ from hypothesis import strategies as st
 
 from kernels import gemm
 from kernels.gemm import (
-    BLOCK_BYTES,
-    BLOCK_DEPTH,
-    BLOCK_ROWS,
-    MOST_BLOCK_BYTES,
     PACK_COLUMNS,
     THIN_ROWS,
-    block_bytes,
     matmul_bias,
     matmul_bias_floor,
     matmul_transpose_a,
@@ -26,6 +21,15 @@ from kernels.gemm import (
     product,
 )
 from kernels.jit import OPTIONS
+from kernels.panels import (
+    BLOCK_BYTES,
+    BLOCK_DEPTH,
+    BLOCK_ROWS,
+    PACKED_DEPTH,
+    PANEL_BYTES,
+    SCRATCH_BYTES,
+    block_bytes,
+)
 from kernels.share import ALONE
 from kernels.simd import (
     HAS_MASKS,
@@ -146,13 +150,14 @@ def test_threads_have_their_own_panels():
 
 
 @pytest.mark.parametrize("cache", [2**14, 2**18, 2**19, 2**20, 2**21, 2**25])
-def test_blocks_hold_whole_tiles(cache):
+@pytest.mark.parametrize("depth", [BLOCK_DEPTH, PACKED_DEPTH])
+def test_blocks_hold_whole_tiles(depth, cache):
     """Else the last panel of a block would be packed beyond the memory for panels."""
-    assert block_bytes(cache) % TILE_BYTES == 0
-    assert TILE_BYTES <= block_bytes(cache) <= MOST_BLOCK_BYTES
-    assert block_bytes(cache) == TILE_BYTES or BLOCK_DEPTH * block_bytes(cache) <= cache // 4
+    assert block_bytes(depth, cache) % TILE_BYTES == 0
+    assert TILE_BYTES <= block_bytes(depth, cache) <= PANEL_BYTES // depth
+    assert block_bytes(depth, cache) == TILE_BYTES or depth * block_bytes(depth, cache) <= cache / 4
     # Turned squares of b reach so far beyond the panels, into what a is packed to later.
-    assert BLOCK_DEPTH * BLOCK_ROWS * 8 >= VECTOR_BYTES * TILE_BYTES
+    assert SCRATCH_BYTES - PANEL_BYTES >= VECTOR_BYTES * TILE_BYTES
 
 
 @pytest.mark.parametrize(
