@@ -15,25 +15,14 @@ import numpy as np
 
 from gradcheck import relations
 from gradcheck.arguments import as_cotangents
-from gradcheck.arrays import (
-    flat,
-    float_dtype,
-    generator,
-    is_floating,
-    within,
-)
+from gradcheck.arrays import flat, float_dtype, generator, is_floating, within
 from gradcheck.budget import BudgetSpent, check_time
-from gradcheck.compare import (
-    ENTRYWISE,
-    Comparison,
-    Quantity,
-    compare,
-    detail_of,
-)
+from gradcheck.compare import ENTRYWISE, Comparison, Quantity, compare, detail_of
 from gradcheck.diagnose import Evidence, diagnose
 from gradcheck.diagnose.causes import cause
 from gradcheck.diagnose.cotangent import nonlinear
 from gradcheck.further import look_elsewhere
+from gradcheck.guard import noting
 from gradcheck.invariants import overflow, structural_relations
 from gradcheck.locate import locate
 from gradcheck.pardon import pardoned
@@ -82,7 +71,7 @@ def examine(subject: Subject, inputs: Sequence[Any], settings: Settings) -> Repo
     """Check the pair at the inputs."""
     began = time.perf_counter()
     examination = Examination(subject, list(inputs), settings)
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), noting(examination.notes):
         try:
             examination.run()
         except BudgetSpent as spent:

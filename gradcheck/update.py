@@ -12,6 +12,7 @@ from gradcheck.budget import BUDGET, BudgetSpent, limited
 from gradcheck.diagnose.causes import cause
 from gradcheck.diagnose.update import choices, mutants
 from gradcheck.formulas import Rule
+from gradcheck.guard import noting, spared
 from gradcheck.layer import quiet
 from gradcheck.network.drive import called
 from gradcheck.rule import WHERE, require, require_shapes, rule_of
@@ -143,6 +144,7 @@ def judged(
     decay_biases: bool | None,
 ) -> Report:
     findings, conventions = [], {}
+    notes = ["the learning rate was halved on the way"] if rates[-1] != rates[0] else []
     for history in histories:
         wanted = expected(rule, history, decay_biases)
         if history.is_norm and rule.kind in ("momentum", "nesterov"):
@@ -156,10 +158,11 @@ def judged(
                 slug, detail = matching.convention, matching.detail
                 conventions[slug] = cause(slug, detail=detail)
             continue
-        findings.append(wrong_step(history, histories, wanted[0], rates))
+        with noting(notes):
+            findings.append(wrong_step(history, histories, wanted[0], rates))
     checked = sum(len(h.gradients) * h.values[0].size for h in histories)
-    notes = ("the learning rate was halved on the way",) if rates[-1] != rates[0] else ()
-    return Report(title, seed, tuple(findings), checked, notes, tuple(conventions.values()))
+    told = tuple(conventions.values())
+    return Report(title, seed, tuple(findings), checked, tuple(notes), told)
 
 
 def expected(rule: Rule, history: History, decay_biases: bool | None) -> list[Rule]:
@@ -208,7 +211,7 @@ def wrong_step(
             break
     where = np.unravel_index(int(np.argmax(np.nan_to_num(off, nan=np.inf))), off.shape)
     actual = float((history.values[k + 1] - history.values[k])[where])
-    causes = tuple(causes_of(history, histories, rule, rates))
+    causes = tuple(spared(lambda: causes_of(history, histories, rule, rates)))
     return Finding(
         history.name,
         FAIL if np.isfinite(history.values[0]).all() else INCONCLUSIVE,

@@ -27,6 +27,7 @@ from gradcheck.diagnose import (
 from gradcheck.diagnose.causes import cause, widened
 from gradcheck.diagnose.evidence import Evidence
 from gradcheck.diagnose.turned import turned
+from gradcheck.guard import spared
 from gradcheck.verdict import Cause
 
 Recogniser = Callable[[Evidence, int], Iterator[Cause]]
@@ -61,16 +62,8 @@ EXPLAINED = 0.6
 SHOWN = 5
 """Causes that are reported for one gradient at most."""
 
-RAISES = False
-"""Whether an error in a recogniser is raised. The tests set it, to see what users need not."""
-
 LEAST = 0.05
 """A score below which a cause is not worth reading."""
-
-
-def is_strict() -> bool:
-    """Whether errors of the checker's own in naming a mistake are raised."""
-    return RAISES
 
 
 def diagnose(evidence: Evidence, i: int) -> tuple[Cause, ...]:
@@ -80,7 +73,7 @@ def diagnose(evidence: Evidence, i: int) -> tuple[Cause, ...]:
     best: dict[str, Cause] = {}
     collect(FAMILIES, evidence, i, best)
     if max((found.score for found in best.values()), default=0.0) < EXPLAINED:
-        for other in turned(evidence):
+        for other in spared(lambda: turned(evidence)):
             collect(OF_PRODUCTS, other, i, best)
     ranked = sorted(widened(best.values()), key=lambda found: -found.score)
     return tuple(ranked[:SHOWN]) or (cause("unrelated"),)
@@ -102,11 +95,6 @@ def collect(
 def asked(recogniser: Recogniser, evidence: Evidence, i: int) -> Iterator[Cause]:
     """What one recogniser says, for as long as it can."""
     try:
-        yield from recogniser(evidence, i)
+        yield from spared(lambda: recogniser(evidence, i))
     except BudgetSpent:
         return
-    except Exception:
-        # The verdict stands already, and what was measured is worth more than one name for it:
-        # a recogniser that did not foresee these numbers must not cost the user the report.
-        if RAISES:
-            raise

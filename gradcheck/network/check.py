@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -11,6 +12,7 @@ from gradcheck.arrays import generator, jitter, largest_difference
 from gradcheck.budget import BudgetSpent, limited
 from gradcheck.compare import Quantity
 from gradcheck.course import parameters, told
+from gradcheck.guard import noting, spared
 from gradcheck.network.arguments import batch, require_network, require_reduction, require_targets
 from gradcheck.network.arrays import compare_array
 from gradcheck.network.conventions import convention_notes, reductions, with_odd_ones
@@ -324,6 +326,23 @@ def explained(
     rng: np.random.Generator,
 ) -> tuple[list[Finding], list[str]]:
     """The findings with their causes, and notes that begin with the first wrong place."""
+    notes: list[str] = []
+    with noting(notes):
+        search = partial(causes_or_elsewhere, setting, findings, replay, loss, weights, right, rng)
+        found, first = next(spared(lambda: [search()]), (findings, []))
+    return found, [*first, *notes]
+
+
+def causes_or_elsewhere(
+    setting: Setting,
+    findings: list[Finding],
+    replay: Replay | None,
+    loss: Loss,
+    weights: Array,
+    right: dict[str, Array],
+    rng: np.random.Generator,
+) -> tuple[list[Finding], list[str]]:
+    """Causes of what is wrong; where nothing is, what is wrong at other places."""
     is_wrong = any(f.verdict == FAIL for f in findings)
     if replay is None:
         told = "forward could not be replayed in NumPy: the places are those of differences"

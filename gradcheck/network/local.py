@@ -11,6 +11,7 @@ import numpy as np
 from gradcheck.arrays import generator
 from gradcheck.budget import limited
 from gradcheck.diagnose import Evidence, diagnose
+from gradcheck.guard import spared
 from gradcheck.network.belief import Event
 from gradcheck.network.mistakes import Scene
 from gradcheck.network.replay import ActivationStep, LinearStep, Step
@@ -62,11 +63,8 @@ def local_causes(event: Event, scene: Scene, setting: "Setting") -> tuple[Cause,
         generator(setting.seed),
         is_fixed=True,
     )
-    try:
-        with limited(BUDGET):
-            return diagnose(evidence, position)
-    except Exception:  # a recogniser that meets a step that it was not made for
-        return ()
+    with limited(BUDGET):
+        return tuple(spared(lambda: diagnose(evidence, position)))
 
 
 def parameter_gradients(step: Step, names: list[str], delta: Array) -> list[Array]:

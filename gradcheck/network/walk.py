@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from gradcheck.guard import spared
 from gradcheck.network import mistakes
 from gradcheck.network.belief import (
     AGAIN,
@@ -243,8 +244,11 @@ class Walk:
         detail = "batchnorm before the activation that follows it"
         one = mistake("layers-out-of-order", last.place, detail=detail)
         events = tuple(replace(e, mistake=one) if e.mistake is last else e for e in belief.events)
+        below = step.backward(belief.delta)
+        if below.shape != above.y.shape:  # batchnorm stands before the layer's product
+            return
         yield replace(
-            belief.passing(step.backward(belief.delta) * above.slope),
+            belief.passing(below * above.slope),
             events=events,
             cost=belief.cost - SLIGHT,
         )
@@ -253,16 +257,18 @@ class Walk:
         self, passage: Passage, right: Array, belief: Belief, rest: list[Element]
     ) -> Iterator[Guess]:
         given = belief.above if passage.is_repeated else belief.delta
+        place, scales, count = passage.place, self.scales, self.scene.count
         if given is not None:
-            yield from passage.wrong(given)
-        yield from mistakes.path_mistakes(passage.place, right, self.scene)
-        yield from rescaled(passage.place, right, rest, self.scales, self.scene.count)
-        yield from clipped(passage.place, right, rest, self.scales)
+            yield from spared(lambda: passage.wrong(given))
+        yield from spared(lambda: mistakes.path_mistakes(place, right, self.scene))
+        yield from spared(lambda: rescaled(place, right, rest, scales, count))
+        yield from spared(lambda: clipped(place, right, rest, scales))
 
     def judged(self, look: Look, belief: Belief) -> Iterator[Belief]:
         """What an array says of a belief."""
         assert belief.delta is not None
-        value = look.right(belief.delta)
+        delta = belief.delta
+        value = look.right(delta)
         scale = self.fits(look, value)
         if scale is not None:
             yield self.agreed(look, belief, value, scale)
@@ -274,8 +280,12 @@ class Walk:
         if belief.cost + AGAIN > self.limit or (belief.wrong and self.is_late(1)):
             return
         explained = False
-        guesses = [*self.rough(look, value), *self.misplaced(look, belief),
-                   *look.wrong(belief.delta, value), *self.odd_scale(look, value)]  # fmt: skip
+        guesses = [
+            *self.rough(look, value),
+            *self.misplaced(look, belief),
+            *spared(lambda: look.wrong(delta, value)),
+            *self.odd_scale(look, value),
+        ]
         for one, guess in guesses:
             scale = self.fits(look, guess, ROUGH if one.slug == "reduced-precision" else 0.0)
             if scale is not None:

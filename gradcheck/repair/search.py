@@ -10,8 +10,8 @@ import numpy as np
 
 from gradcheck.arrays import is_floating
 from gradcheck.budget import LIMIT, BudgetSpent, check_time, is_library, limited, may_use_timer
-from gradcheck.diagnose.diagnose import is_strict
 from gradcheck.diagnose.evidence import Evidence
+from gradcheck.guard import is_strict
 from gradcheck.repair.edits import Edit
 from gradcheck.repair.helpers import Helper, helpers
 from gradcheck.repair.influence import influence_of

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from gradcheck.activations import ACTIVATIONS
+from gradcheck.activations import ACTIVATIONS, Activation
 from gradcheck.network.mistakes.scene import Guess, Scene, mistake
 from gradcheck.network.replay import ActivationStep
 
@@ -99,10 +99,15 @@ def of_others(step: ActivationStep, delta: Array, scene: Scene) -> Iterator[Gues
         if other is step or other.y.shape != delta.shape:
             continue
         with np.errstate(all="ignore"):
-            values = [(f"the output of {other.place}", phi.derivative(other.x, other.y))]
-            if phi.usual is not None:
-                values = [(f"the output of {other.place}", phi.usual(other.y))]
+            values = [(f"the output of {other.place}", slope_at(phi, other.y))]
             if isinstance(other, ActivationStep):
+                if phi.usual is None:
+                    values.append((f"the input of {other.place}", slope_at(phi, other.x)))
                 values.append((f"the derivative of {other.place}", other.slope))
         for detail, factor in values:
             yield Guess(mistake("other-layers-values", place, detail=detail), delta * factor)
+
+
+def slope_at(phi: Activation, value: Array) -> Array:
+    """φ' at the value, by the usual formula, which takes z or y, or at z = value."""
+    return phi.derivative(value, phi.value(value)) if phi.usual is None else phi.usual(value)
