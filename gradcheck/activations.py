@@ -47,6 +47,15 @@ def slope_at_input(name: str, value: Function, usual: Function, formula: str) ->
     return Activation(name, value, lambda z, y: usual(z), formula, "z", usual)
 
 
+def leaky(name: str, leak: float) -> Activation:
+    return slope_at_input(
+        name,
+        lambda z: np.where(z > 0, z, leak * z),
+        lambda z: np.where(z > 0, 1.0, leak),
+        "1 where z > 0, else the leak",
+    )
+
+
 ACTIVATIONS = {
     a.name: a
     for a in (
@@ -54,12 +63,7 @@ ACTIVATIONS = {
         slope_at_input("relu", lambda z: np.maximum(z, 0), step, "z > 0"),
         slope_at_output("sigmoid", sigmoid, lambda y: y * (1 - y), "y·(1 − y)"),
         slope_at_output("tanh", np.tanh, lambda y: 1 - y * y, "1 − y²"),
-        slope_at_input(
-            "leaky_relu",
-            lambda z: np.where(z > 0, z, LEAK * z),
-            lambda z: np.where(z > 0, 1.0, LEAK),
-            "1 where z > 0, else the leak",
-        ),
+        leaky("leaky_relu", LEAK),
         slope_at_input("softplus", lambda z: np.logaddexp(0, z), sigmoid, "sigmoid(z)"),
     )
 }
@@ -85,3 +89,6 @@ FURTHER = (
     slope_at_input("arctan", np.arctan, lambda z: 1 / (1 + z * z), "1/(1 + z²)"),
 )
 """Beyond those that a course's networks are made of."""
+
+LEAKY = tuple(leaky(f"leaky_relu of slope {leak:g}", leak) for leak in (0.05, 0.1, 0.2, 0.25, 0.3))
+"""With the other leaks that are usual."""

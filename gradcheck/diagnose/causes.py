@@ -341,7 +341,9 @@ CAUSES: dict[str, Row] = {
         "the values of another step are used: {detail}", 0.8, wider=("stale-cache",)
     ),
     "wrong-delta": Row("the gradient of another place is used: {detail}", 0.86),
-    "loss-mismatch": Row("this is {taken}, where {meant} is meant", 0.82),
+    "loss-mismatch": Row(
+        "this is {taken}, where {meant} is meant", 0.82, wider=("gradient-of-another-loss",)
+    ),
     "gradient-normalised": Row("the gradient is rescaled: {detail}", 0.75),
     "bias-left-out": Row(
         "forward does not add the bias, so that its gradient is zero: y = x·W + b", 0.9

@@ -31,7 +31,7 @@ from gradcheck.network.listen import Heard, layers_of, listening
 from gradcheck.network.losses import Loss
 from gradcheck.network.mend import mended
 from gradcheck.network.protocol import broken_rules
-from gradcheck.network.replay import Replay, reproduce
+from gradcheck.network.replay import Replay, reproduce, why_not_reproduced
 from gradcheck.network.units import note_units, unused_parameters
 from gradcheck.relations import with_broken
 from gradcheck.rounding import JITTERS
@@ -75,6 +75,12 @@ def check_network(
     net : `forward(x)`, `backward(labels)`, `zero_grads()`, `linear_layers` with W, b, dW, db
         and, where it has batchnorm, `bn_layers` with gamma, beta, dgamma, dbeta. Its
         parameters are perturbed in place; they and the running statistics are put back.
+
+        Verdicts need no more. Places and causes need to know each layer's activation:
+        `activations`, a list with one object for each linear layer, with forward(z); that of
+        the output, too, which gives z where there is none. Without it, the usual ones are
+        tried, the same in all hidden layers. `criterion` and `reduction`, where they are
+        there, say which loss it is; without them it is softmax cross-entropy.
     labels : integer classes (N,) or target rows (N, outputs).
     twin : the same network with the same parameters in float64, to take sharper differences
         of where `net` is float32. Default: `net.astype(float64)`, where there is that method.
@@ -345,8 +351,7 @@ def causes_or_elsewhere(
     """Causes of what is wrong; where nothing is, what is wrong at other places."""
     is_wrong = any(f.verdict == FAIL for f in findings)
     if replay is None:
-        told = "forward could not be replayed in NumPy: the places are those of differences"
-        return findings, [told] if is_wrong else []
+        return findings, [why_not_reproduced(setting.net)] if is_wrong else []
     try:
         if is_wrong:
             return explain(setting, findings, replay, loss, weights, right)

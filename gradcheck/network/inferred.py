@@ -1,6 +1,6 @@
 """Mistakes with a number in them, which the next array that is looked at gives away."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -53,23 +53,28 @@ def rescaled(
 
 
 def clipped(
-    place: str, right: Array, rest: Sequence[Element], scales: Sequence[float]
+    place: str,
+    delta: Array,
+    passed: Callable[[Array], Array],
+    rest: Sequence[Element],
+    scales: Sequence[float],
 ) -> Iterator[Guess]:
-    """The right gradient, clipped at the limit for which the next array comes out."""
+    """A gradient, clipped at the limit for which the next array comes out, and passed on."""
     after = next_look(rest)
-    if after is None or not 1 < right.size <= LARGEST or not np.isfinite(right).all():
+    if after is None or not 1 < delta.size <= LARGEST or not np.isfinite(delta).all():
         return
     steps, look = after
-    whole = seen(right, steps, look)
+    whole = seen(passed(delta), steps, look)
     if look.observed.shape != whole.shape or not np.isfinite(look.observed).all():
         return
-    corners = np.unique(np.append(abs(right), 0.0))
+    corners = np.unique(np.append(abs(delta), 0.0))
     for scale in scales:
         target = look.observed / scale
         entry = int(abs(target - whole).argmax())
 
         def at(limit: float, entry: int = entry) -> float:
-            return float(seen(np.clip(right, -limit, limit), steps, look).ravel()[entry])
+            value = passed(np.clip(delta, -limit, limit))
+            return float(seen(value, steps, look).ravel()[entry])
 
         values = np.array([at(float(c)) for c in corners]) - target.ravel()[entry]
         for k in np.flatnonzero(values[:-1] * values[1:] < 0)[:MOST_LIMITS]:  # straight between
@@ -78,4 +83,4 @@ def clipped(
             one = mistake(
                 "cotangent-clipped", place, what="entries of δ", how="clipped", limit=limit
             )
-            yield Guess(one, np.clip(right, -limit, limit))
+            yield Guess(one, passed(np.clip(delta, -limit, limit)))

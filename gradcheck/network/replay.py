@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.activations import ACTIVATIONS, Activation
-from gradcheck.network.activations import identify
+from gradcheck.network.activations import KNOWN, identify
 from gradcheck.subject import Raised
 
 Array = np.ndarray
@@ -237,13 +237,28 @@ def reproduce(net: Any, x: Array, output: Array) -> Replay | None:
     return None
 
 
+def why_not_reproduced(net: Any) -> str:
+    """What a network has to have for its causes to be told, in a sentence."""
+    count = len(net.linear_layers)
+    layers = getattr(net, "activations", None)
+    if isinstance(layers, (list, tuple)) and len(layers) == count:
+        what = "the output is not that of linear_layers, bn_layers and activations in turn"
+    else:
+        given = "no list" if not isinstance(layers, (list, tuple)) else f"{len(layers)} of them"
+        what = (
+            f"net.activations has {given}, and none of the usual ones fits: give it {count}, one "
+            "for each of linear_layers, with forward(z), and one that gives z where there is none"
+        )
+    return f"no places and causes are told, as forward could not be replayed in NumPy: {what}"
+
+
 def fillings(known: Sequence[Activation | None]) -> Iterator[list[Activation]]:
     """All ways to fill in the activations that are not known: one hidden, one at the output."""
     if all(a is not None for a in known):
         yield [a for a in known if a is not None]
         return
     *hidden, last = known
-    for inner, outer in product(ACTIVATIONS.values(), repeat=2):
+    for inner, outer in product(KNOWN, ACTIVATIONS.values()):
         yield [*(a or inner for a in hidden), last or outer]
 
 

@@ -262,7 +262,9 @@ class Walk:
             yield from spared(lambda: passage.wrong(given))
         yield from spared(lambda: mistakes.path_mistakes(place, right, self.scene))
         yield from spared(lambda: rescaled(place, right, rest, scales, count))
-        yield from spared(lambda: clipped(place, right, rest, scales))
+        yield from spared(lambda: clipped(place, right, lambda value: value, rest, scales))
+        if given is not None and passage.step is not None and not passage.is_repeated:
+            yield from spared(lambda: clipped(place, given, passage.right, rest, scales))
 
     def judged(self, look: Look, belief: Belief) -> Iterator[Belief]:
         """What an array says of a belief."""

@@ -1,4 +1,4 @@
-"""check_network: activations that gradcheck has no formula of, between layers of all widths."""
+"""check_network: activations of all kinds, listed or not, between layers of all widths."""
 
 import numpy as np
 import pytest
@@ -83,3 +83,97 @@ class NormFirst(homework.MLP):
 def test_batchnorm_before_layers_of_other_widths():
     report = check_of(homework.Tanh, net=NormFirst)
     assert report.causes[0].slug == "activation-derivative-missing"
+
+
+class Unlisted(homework.MLP):
+    """A network that keeps its activations elsewhere."""
+
+    def __init__(self, *given, **named):
+        super().__init__(*given, **named)
+        self.phis = self.activations
+        del self.activations
+
+    def forward(self, x):
+        for layer, phi in zip(self.linear_layers, self.phis, strict=True):
+            x = phi.forward(layer.forward(x))
+        self.output = x
+        return x
+
+    def backward(self, labels):
+        self.criterion.forward(self.output, labels)
+        delta = self.criterion.derivative()
+        for layer, phi in zip(self.linear_layers[::-1], self.phis[::-1], strict=True):
+            delta = layer.backward(delta * phi.derivative())
+
+
+class Leaky(Elu):
+    """z where z > 0, else z/5; the derivative is relu's."""
+
+    def forward(self, x):
+        self.x = x
+        return np.where(x > 0, x, 0.2 * x)
+
+    def derivative(self):
+        return np.where(self.x > 0, 1.0, 0.0)
+
+
+class Cube(Elu):
+    """No usual activation."""
+
+    def forward(self, x):
+        self.x = x
+        return x**3 / 10
+
+    def derivative(self):
+        return self.x**2 / 10
+
+
+@pytest.mark.parametrize(
+    ("hidden", "slug"),
+    [(EluOfTheOutput, "activation-derivative-formula"), (Leaky, "wrong-activation-derivative")],
+)
+@pytest.mark.parametrize("net", [homework.MLP, Unlisted])
+def test_derivatives_of_usual_activations_that_are_listed_or_not(hidden, slug, net):
+    report = check_of(hidden, net=net)
+    assert report.causes[0].slug == slug
+    assert report.notes[0].startswith("first wrong: activations[1].derivative ")
+
+
+def test_what_a_network_has_to_have_for_causes():
+    report = check_of(Cube, net=Unlisted)
+    assert report.verdict == "fail"
+    assert any("net.activations has no list" in note for note in report.notes)
+
+
+class ClippedLinear(homework.Linear):
+    """The gradient that comes in is clipped, for dx alone."""
+
+    def backward(self, delta):
+        super().backward(delta)
+        return np.clip(delta, -0.07, 0.07) @ self.W.T
+
+
+class SignLinear(homework.Linear):
+    def backward(self, delta):
+        return np.sign(super().backward(delta))
+
+
+class SigmoidTwice(homework.MLP):
+    def backward(self, labels):
+        self.criterion.forward(self.output, labels)
+        delta = self.criterion.derivative() * self.criterion.p * (1 - self.criterion.p)
+        for layer, phi in zip(self.linear_layers[::-1], self.activations[::-1], strict=True):
+            delta = layer.backward(delta * phi.derivative())
+
+
+@pytest.mark.parametrize(
+    ("options", "slug"),
+    [
+        ({"linear": ClippedLinear}, "cotangent-clipped"),
+        ({"linear": SignLinear}, "cotangent-nonlinear"),
+        ({"net": SigmoidTwice}, "derivative-taken-twice"),
+    ],
+)
+def test_what_is_done_to_the_gradient_on_its_way(options, slug):
+    report = check_of(homework.Tanh, **options)
+    assert report.causes[0].slug == slug

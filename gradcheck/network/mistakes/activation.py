@@ -47,6 +47,9 @@ def factors(step: ActivationStep) -> Iterator[tuple[str, Mapping[str, object], A
             fields = {"taken": taken, "formula": phi.formula}
             yield "activation-derivative-formula", fields, value
         yield "activation-derivative-twice", {}, step.slope**2
+        for taken, where in (("z > 0", z > 0), ("z < 0", z < 0)):
+            fields = {"taken": f"φ'(z) where {taken}, else 0", "formula": phi.formula}
+            yield "activation-derivative-formula", fields, np.where(where, step.slope, 0.0)
         fields = {"taken": "1/φ'", "formula": phi.formula}
         yield "activation-derivative-formula", fields, 1 / step.slope
 
@@ -84,6 +87,10 @@ def formulas(z: Array, y: Array) -> Iterator[tuple[str, Array]]:
         ("−2y", -2 * y),
         ("exp(−z)", np.exp(-z)),
         ("√(1 − y²)", root),
+        ("1 where z > 0, else y", np.where(z > 0, 1.0, y)),
+        ("1 where z > 0, else z", np.where(z > 0, 1.0, z)),
+        ("1 where z > 0, else y + 1", np.where(z > 0, 1.0, y + 1)),
+        ("1 where z > 0, else exp(y)", np.where(z > 0, 1.0, np.exp(np.minimum(y, 0)))),
     )
 
 

@@ -24,8 +24,22 @@ def path_mistakes(place: str, right: Array, scene: Scene) -> Iterator[Guess]:
     for factor in (2.0, 0.5, right.shape[1], 1 / right.shape[1]):
         yield Guess(mistake("scaled-by-constant", place, factor=factor, detail=""), right * factor)
     yield from masked_or_clipped(place, right, scene)
+    yield from of_other_lengths(place, right, scene)
     mean = np.broadcast_to(right.mean(axis=0), right.shape)
     yield Guess(mistake("samples-missing", place, detail="the mean of all samples"), mean)
+
+
+def of_other_lengths(place: str, right: Array, scene: Scene) -> Iterator[Guess]:
+    """Only the sign is passed on, or a gradient that is brought to length one."""
+    with np.errstate(all="ignore"):
+        each = right / np.linalg.norm(right, axis=1, keepdims=True)
+        whole = right / np.linalg.norm(right)
+    for unit in scene.units():
+        signs = mistake("cotangent-nonlinear", place, detail="only its sign is passed on")
+        yield Guess(signs, np.sign(right) / unit)
+        for detail, value in (("each row is", each), ("it is", whole)):
+            one = mistake("gradient-normalised", place, detail=f"{detail} scaled to length one")
+            yield Guess(one, value / unit)
 
 
 def masked_or_clipped(place: str, right: Array, scene: Scene) -> Iterator[Guess]:
