@@ -170,6 +170,16 @@ class Run:
             return np.asarray(-lr * m / below)
 
 
+FORMULAS = {
+    "gradient_descent": "w ← w − lr·g",
+    "momentum": "v ← μ·v − lr·g, w ← w + v",
+    "nesterov": "v ← μ·v − lr·g, w ← w + μ·v − lr·g",
+    "adam": "w ← w − lr·m̂/(√v̂ + eps)",
+    "adamw": "w ← w − lr·m̂/(√v̂ + eps) − lr·decay·w",
+    "rmsprop": "v ← ρ·v + (1 − ρ)·g², w ← w − lr·g/(√v + eps)",
+}
+"""Each rule, for people."""
+
 RULES: dict[str, Callable[[Run, Array, float], Array]] = {
     "gradient_descent": Run.gradient_descent,
     "momentum": Run.momentum,

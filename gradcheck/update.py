@@ -10,8 +10,8 @@ import numpy as np
 from gradcheck.arrays import generator
 from gradcheck.budget import BUDGET, BudgetSpent, limited
 from gradcheck.diagnose.causes import cause
-from gradcheck.diagnose.update import choices, mutants
-from gradcheck.formulas import Rule
+from gradcheck.diagnose.update import FORMULA, MOMENTUM, choices, mutants
+from gradcheck.formulas import FORMULAS, Rule
 from gradcheck.guard import noting, spared
 from gradcheck.layer import quiet
 from gradcheck.network.drive import called
@@ -35,6 +35,12 @@ STEPS = 5
 
 MATCH = {8: 1e-8, 4: 2e-4}
 """By item size, relative to the step: how near a formula must be to be that of the step."""
+
+VELOCITY = ("momentum", "nesterov")
+"""Rules that keep one."""
+
+UPHILL = 0.9
+"""How well it explains a step uphill that its velocity has the wrong sign: so has the gradient."""
 
 
 def check_update(
@@ -147,10 +153,6 @@ def judged(
     notes = ["the learning rate was halved on the way"] if rates[-1] != rates[0] else []
     for history in histories:
         wanted = expected(rule, history, decay_biases)
-        if history.is_norm and rule.kind in ("momentum", "nesterov"):
-            plain = replace(rule, kind="gradient_descent")
-            what = "γ and β descend without momentum"
-            wanted.append(plain.choice("norm-momentum", what))
         matching = next((r for r in wanted if matches(r, history, rates)), None)
         if matching is not None:
             findings.append(Finding(history.name, PASS))
@@ -167,6 +169,7 @@ def judged(
 
 def expected(rule: Rule, history: History, decay_biases: bool | None) -> list[Rule]:
     """The rule, and those that are as right: conventions."""
+    norm = of_norm(rule) if history.is_norm else []
     plain = replace(rule, weight_decay=0.0)
     if history.is_bias and rule.weight_decay:
         if decay_biases is False:
@@ -174,29 +177,50 @@ def expected(rule: Rule, history: History, decay_biases: bool | None) -> list[Ru
         elif decay_biases is None:
             detail = "biases do not decay"
             found = [rule, plain.choice("decay-convention", detail)]
-            return [*found, *choices(rule), *choices(plain)]
-    return [rule, *choices(rule)]
+            return [*found, *choices(rule), *choices(plain), *norm]
+    return [rule, *choices(rule), *norm]
+
+
+def of_norm(rule: Rule) -> list[Rule]:
+    """What γ and β may do instead."""
+    if rule.kind not in VELOCITY:
+        return []
+    plain = replace(rule, kind="gradient_descent")
+    return [plain.choice("norm-momentum", "γ and β descend without momentum")]
 
 
 def matches(rule: Rule, history: History, rates: list[float]) -> bool:
     return mismatch(rule, history, rates) <= 1
 
 
-def mismatch(rule: Rule, history: History, rates: list[float]) -> float:
-    """How far the steps are from the rule's, in tolerances: the largest of all entries."""
+def mismatch(
+    rule: Rule, history: History, rates: list[float], velocities: Sequence[Array] | None = None
+) -> float:
+    """How far the steps are from the rule's, in tolerances: the largest of all entries.
+
+    `velocities` are the old ones at each step, where they are not the parameter's own.
+    """
     run, worst = rule.start(), 0.0
-    size = history.values[0].dtype.itemsize
-    close, unit = MATCH.get(size, 1e-8), float(np.finfo(history.values[0].dtype).eps)
     for k, gradient in enumerate(history.gradients):
         before, after = (np.asarray(v, np.float64) for v in history.values[k : k + 2])
+        if velocities is not None:
+            run.velocity = velocities[k]
         with np.errstate(all="ignore"):
             moved = run.change(before, gradient, rates[k])
             is_same = (before + moved == after) | (np.isnan(before + moved) & np.isnan(after))
             is_same |= ~np.isfinite(moved) & ~np.isfinite(after)
-            slack = close * abs(moved) + 4 * unit * (abs(before) + abs(after))
+            slack = tolerance(history, k, moved)
             off = np.where(is_same, 0.0, abs(after - before - moved) / np.maximum(slack, 1e-300))
         worst = max(worst, float(np.nan_to_num(off, nan=np.inf).max(initial=0)))
     return worst
+
+
+def tolerance(history: History, k: int, moved: Array) -> Array:
+    """How near each entry must come to where the step should lead, by its rounding."""
+    before, after = (np.asarray(v, np.float64) for v in history.values[k : k + 2])
+    dtype = history.values[0].dtype
+    rounding = 4 * float(np.finfo(dtype).eps) * (abs(before) + abs(after))
+    return np.asarray(MATCH.get(dtype.itemsize, MATCH[8]) * abs(moved) + rounding)
 
 
 def wrong_step(
@@ -211,6 +235,7 @@ def wrong_step(
             break
     where = np.unravel_index(int(np.argmax(np.nan_to_num(off, nan=np.inf))), off.shape)
     actual = float((history.values[k + 1] - history.values[k])[where])
+    formula = FORMULAS[rule.kind]
     causes = tuple(spared(lambda: causes_of(history, histories, rule, rates)))
     return Finding(
         history.name,
@@ -218,9 +243,9 @@ def wrong_step(
         f"step {k + 1}, {tuple(int(i) for i in where)}",
         actual,
         float(moved[where]),
-        0.0,
+        float(tolerance(history, k, moved)[where]),
         "the step, and what the formula gives",
-        causes or (cause("update-formula-mismatch", 0.3, detail="no known mistake fits"),),
+        causes or (cause(FORMULA, 0.3, detail="no known mistake fits", formula=formula),),
     )
 
 
@@ -232,10 +257,19 @@ def causes_of(
     if still:
         return [cause("parameter-not-updated", name=history.name)]
     found: dict[str, Cause] = {}
-    bases = [rule, *choices(rule)]
-    for rank, mutant in enumerate(m for b in bases for m in mutants(b, rates[0], len(histories))):
+    bases = [rule, *choices(rule), *(of_norm(rule) if history.is_norm else [])]
+    tried = ((base, m) for base in bases for m in mutants(base, rates[0], len(histories)))
+    for rank, (base, mutant) in enumerate(tried):
         if mutant.wrong not in found and matches(mutant, history, rates):
-            found[mutant.wrong] = cause(mutant.wrong, 1.0 - 1e-4 * rank, detail=mutant.detail)
+            found[mutant.wrong] = cause(
+                mutant.wrong,
+                1.0 - 1e-4 * rank,
+                detail=mutant.detail,
+                formula=FORMULAS[base.kind],
+            )
+            if base.kind in VELOCITY and mutant.sign * mutant.gradient_times < 0:
+                detail = "it goes uphill, as w ← w − v does"
+                found.setdefault(MOMENTUM, cause(MOMENTUM, UPHILL, detail=detail))
     if not found:
         found.update(fitted(history, histories, rule, rates))
     return sorted(found.values(), key=lambda one: -one.score)
@@ -244,21 +278,41 @@ def causes_of(
 def fitted(
     history: History, histories: list[History], rule: Rule, rates: list[float]
 ) -> dict[str, Cause]:
-    """Mistakes with a number in them: another rate, another μ, another's gradient."""
-    slug = "update-formula-mismatch"
+    """Mistakes with a number in them: another rate, another μ; another's gradient or velocity."""
+    formula = FORMULAS[rule.kind]
     for other in histories:
         is_alike = other is not history and other.values[0].shape == history.values[0].shape
         if is_alike and matches(rule, replace(history, gradients=other.gradients), rates):
-            return {slug: cause(slug, detail=f"it takes the gradient of {other.name}")}
+            detail = f"it takes the gradient of {other.name}"
+            return {FORMULA: cause(FORMULA, detail=detail, formula=formula)}
     first = history.values[1] - history.values[0]
     wanted = rule.start().change(history.values[0], history.gradients[0], rates[0])
     factor = float((first * wanted).sum() / (wanted * wanted).sum())
     if np.isfinite(factor) and matches(replace(rule, times=factor), history, rates):
-        return {slug: cause(slug, detail=f"it is {factor:.6g} times as long")}
-    if rule.kind in ("momentum", "nesterov"):
+        detail = f"it is {factor:.6g} times as long"
+        return {FORMULA: cause(FORMULA, detail=detail, formula=formula)}
+    if rule.kind in VELOCITY:
         second = history.values[2] - history.values[1] + rates[1] * history.gradients[1]
         mu = float((second * first).sum() / (first * first).sum())
         if matches(replace(rule, momentum=mu), history, rates):
-            slug = "momentum-mismatch"
-            return {slug: cause(slug, detail=f"μ is {mu:.6g}, not {rule.momentum:g}")}
+            return {MOMENTUM: cause(MOMENTUM, detail=f"μ is {mu:.6g}, not {rule.momentum:g}")}
+        for other in histories:
+            if other is not history and borrows(history, other, rule, rates):
+                detail = f"it takes the velocity of {other.name} for the old one"
+                return {MOMENTUM: cause(MOMENTUM, detail=detail)}
     return {}
+
+
+def borrows(history: History, other: History, rule: Rule, rates: list[float]) -> bool:
+    """Whether the old velocity is another parameter's, before or after that one's own step."""
+    run, olds = rule.start(), [np.zeros(())]
+    for value, gradient, rate in zip(other.values, other.gradients, rates, strict=False):
+        run.change(value, gradient, rate)
+        olds.append(np.asarray(run.velocity))
+    shape = history.values[0].shape
+    try:
+        if np.broadcast_shapes(olds[1].shape, shape) != shape:
+            return False
+    except ValueError:
+        return False
+    return any(mismatch(rule, history, rates, kept) <= 1 for kept in (olds[:-1], olds[1:]))

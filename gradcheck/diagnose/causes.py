@@ -298,9 +298,9 @@ CAUSES: dict[str, Row] = {
         "the decay of the weights is {detail}", 0.85
     ),
     "momentum-mismatch": Row("the momentum is not v ← μ·v − lr·g, w ← w + v: {detail}", 0.85),
-    "update-formula-mismatch": Row("the step is not w ← w − lr·g: {detail}", 0.8),
+    "update-formula-mismatch": Row("the step is not {formula}: {detail}", 0.8),
     "bias-correction-missing": Row(
-        "Adam's correction for the start at zero is missing {detail}: m̂ = m/(1 − β₁ᵗ), "
+        "Adam's correction for the start at zero is {detail}: m̂ = m/(1 − β₁ᵗ), "
         "v̂ = v/(1 − β₂ᵗ)",
         0.88,
     ),

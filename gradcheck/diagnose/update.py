@@ -62,9 +62,11 @@ def of_adam(rule: Rule, count: int) -> Iterator[Rule]:
     if rule.kind not in ("adam", "adamw"):
         return
     bias = "bias-correction-missing"
-    yield rule.mutant(bias, "of both moments", corrections=(False, False))
-    yield rule.mutant(bias, "of the first moment", corrections=(False, True))
-    yield rule.mutant(bias, "of the second moment", corrections=(True, False))
+    yield rule.mutant(bias, "missing of both moments", corrections=(False, False))
+    yield rule.mutant(bias, "missing of the first moment", corrections=(False, True))
+    yield rule.mutant(bias, "missing of the second moment", corrections=(True, False))
+    first = "that of the first step at every step, as t stays at 1"
+    yield rule.mutant(bias, first, t0=1, t_step=0)
     yield rule.mutant(FORMULA, "t counts from 0, where 1 − βᵗ is 0: begin with t = 1", t0=-1)
     yield rule.mutant(FORMULA, "t is one too large: the first step is t = 1", t0=1)
     yield rule.mutant(FORMULA, "t stays at 1: count the steps", t0=1, t_step=0)

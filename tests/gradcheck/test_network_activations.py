@@ -177,3 +177,16 @@ class SigmoidTwice(homework.MLP):
 def test_what_is_done_to_the_gradient_on_its_way(options, slug):
     report = check_of(homework.Tanh, **options)
     assert report.causes[0].slug == slug
+
+
+class TransposedLinear(homework.Linear):
+    def backward(self, delta):
+        below = super().backward(delta)
+        self.dW = self.dW.T
+        return below
+
+
+def test_the_sentence_names_the_array():
+    report = check_of(homework.Tanh, TransposedLinear)
+    assert report.causes[0].slug == "transposed"
+    assert report.causes[0].sentence.startswith("dW is the transpose of the right one")

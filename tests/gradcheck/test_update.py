@@ -242,3 +242,58 @@ def test_a_step_that_gives_no_parameter_is_a_finding(nonsense):
     report = check_update(lambda w, g: nonsense, lr=0.1)
     assert report.verdict == "fail"
     assert "expected a parameter of shape" in report.findings[0].note
+
+
+class Uphill(Descending):
+    def step(self):
+        super().step()
+        for layer in self.bn_layers:
+            layer.gamma = layer.gamma + 2 * self.lr * layer.dgamma
+
+
+class Borrowing(Descending):
+    """The velocity of b, where that of W is meant."""
+
+    def step(self):
+        for layer in self.linear_layers:
+            layer.momentum_W = self.momentum * layer.momentum_b - self.lr * layer.dW
+            layer.momentum_b = self.momentum * layer.momentum_b - self.lr * layer.db
+            layer.W = layer.W + layer.momentum_W
+            layer.b = layer.b + layer.momentum_b
+        for layer in self.bn_layers:
+            layer.gamma = layer.gamma - self.lr * layer.dgamma
+            layer.beta = layer.beta - self.lr * layer.dbeta
+
+
+@pytest.mark.parametrize(
+    ("net", "slug", "words"),
+    [(Uphill, U, "ascends"), (Borrowing, M, "velocity of linear_layers[0].b")],
+)
+def test_what_a_network_steps_by(rng, net, slug, words):
+    report = check_step(network(rng, net), rng.standard_normal((5, 3)), np.eye(2)[[0, 1, 1, 0, 1]])
+    assert report.causes[0].slug == slug
+    assert words in report.causes[0].sentence
+    assert {f.name.rpartition(".")[2] for f in report.findings if f.verdict == "fail"} == (
+        {"gamma"} if net is Uphill else {"W"}
+    )
+
+
+def test_a_step_uphill_is_one_of_its_velocity_too():
+    report = check_update(lambda w, g, s: 2 * w - momentum(w, g, s), "momentum", **MOMENTUM[1])
+    assert [c.slug for c in report.causes] == [U, M]
+
+
+def test_a_t_that_stays_at_one():
+    def step(w, g, s):
+        s["t"] = 0
+        return adam(w, g, s)
+
+    report = check_update(step, "adam", **ADAM[1])
+    assert [c.slug for c in report.causes] == [B, U]
+    assert "t stays at 1" in report.causes[0].sentence
+
+
+def test_the_text_names_the_rule_and_the_slack():
+    report = check_update(lambda w, g, s: adam(w, g, s, late=1), "adam", **ADAM[1])
+    assert report.causes[0].sentence.startswith("the step is not w ← w − lr·m̂/(√v̂ + eps): t is")
+    assert all(finding.excess < 1e12 for finding in report.findings)

@@ -133,4 +133,6 @@ def batchnorm_arrays(
             found = (delta * value).sum(axis=0).reshape(shape)
             yield Guess(mistake("batchnorm-parameter-gradient", place, detail=detail), found)
     product = delta * step.hat if letter == "gamma" else delta
-    yield Guess(mistake("bias-not-summed", place, detail="all samples are kept apart"), product)
+    yield Guess(
+        mistake("bias-not-summed", place, name=letter, detail="all samples are kept apart"), product
+    )

@@ -67,7 +67,7 @@ def linear_arrays(step: LinearStep, letter: str, delta: Array, scene: Scene) -> 
         yield from bias_arrays(step, delta)
         return
     place, right = f"{step.place}.dW", step.x.T @ delta
-    yield Guess(mistake("transposed", place), right.T)
+    yield Guess(mistake("transposed", place, name="W"), right.T)
     for early in scene.earlier_steps(step.place):
         if early.x.shape != step.x.shape:
             continue
@@ -93,9 +93,9 @@ def bias_arrays(step: LinearStep, delta: Array) -> Iterator[Guess]:
     place, shape = f"{step.place}.db", step.b.shape
     if not step.has_bias:
         yield Guess(mistake("bias-left-out", place), delta.sum(axis=0).reshape(shape))
-    kept = mistake("bias-not-summed", place, detail="each sample is kept apart")
+    kept = mistake("bias-not-summed", place, name="b", detail="each sample is kept apart")
     yield Guess(kept, delta)
-    one = mistake("bias-not-summed", place, detail="only one sample is taken")
+    one = mistake("bias-not-summed", place, name="b", detail="only one sample is taken")
     for row in (delta[:1], delta[-1:]):
         yield Guess(one, row.reshape(shape))
     for detail, few in SAMPLES[2:]:
@@ -110,5 +110,5 @@ def bias_arrays(step: LinearStep, delta: Array) -> Iterator[Guess]:
     yield Guess(wrong, np.asarray(delta.sum()))
     means = mistake("bias-wrong-axis", place, name="b", detail="the features")
     yield Guess(means, np.full(shape, delta.sum() / step.b.size))
-    yield Guess(mistake("bias-not-summed", place, detail="the largest is taken"),
+    yield Guess(mistake("bias-not-summed", place, name="b", detail="the largest is taken"),
                 delta.max(axis=0).reshape(shape))  # fmt: skip
