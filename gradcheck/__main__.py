@@ -15,6 +15,7 @@ from gradcheck.budget import BUDGET, BudgetSpent, limited
 from gradcheck.course import ACTIVATION_CLASSES, TargetError, opened, theirs
 from gradcheck.homework import HomeworkResult, run_homework
 from gradcheck.homeworktext import homework_json, homework_text
+from gradcheck.layer import quiet
 from gradcheck.pair import check_pair, parse_shape
 from gradcheck.report import SCHEMA, suite_json, suite_text, toy_json, toy_text
 from gradcheck.source import Source
@@ -62,7 +63,9 @@ def parser() -> argparse.ArgumentParser:
     )
     add_common(check, default=argparse.SUPPRESS)
     check.add_argument("target", metavar="TARGET", help="the word `check` may be left out")
-    check.add_argument("--quiet", action="store_true", help="only what does not pass")
+    check.add_argument(
+        "--quiet", action="store_true", help="only what does not pass, each mistake once"
+    )
     check.add_argument(
         "--budget",
         type=seconds,
@@ -265,7 +268,7 @@ def run(options: argparse.Namespace, notice: CompileNotice) -> int:
 def run_target(options: argparse.Namespace) -> int:
     """Check a target within its budget; importing it counts."""
     try:
-        with limited(options.budget):
+        with quiet(), limited(options.budget):
             return run_class_or_pair(options)
     except BudgetSpent as spent:
         problem = Finding("importing it", INCONCLUSIVE, note=str(spent))

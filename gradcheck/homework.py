@@ -22,7 +22,9 @@ from gradcheck.course import (
     told,
 )
 from gradcheck.diagnose.causes import cause
+from gradcheck.layer import quiet
 from gradcheck.network import check_network
+from gradcheck.network.protocol import EVALUATION, STATISTICS, untested_rules
 from gradcheck.printed import to_stderr
 from gradcheck.source import Source
 from gradcheck.subject import FAULTS
@@ -58,6 +60,7 @@ class HomeworkResult:
     ----------
     toy : None where it could not be run; `problems` says why.
     problems : a finding for whatever was raised outside the networks' checks.
+    untested : rules of batchnorm that could not be tested.
     """
 
     target: str
@@ -65,11 +68,12 @@ class HomeworkResult:
     toy: ToyResult | None = None
     reports: tuple[Report, ...] = ()
     problems: tuple[Finding, ...] = field(default=())
+    untested: tuple[str, ...] = field(default=())
 
     @property
     def unchecked(self) -> tuple[str, ...]:
         """What nothing here looks at."""
-        found = ["running statistics", "evaluation mode"]
+        found = list(self.untested)
         step = next((r for r in self.reports if r.title == STEP), None)
         if step is None:
             found.append(f"{STEP}, which the class has not")
@@ -93,7 +97,7 @@ def run_homework(
     ------
     TargetError : where the target names nothing, or nothing that is a network.
     """
-    with to_stderr(), limited(budget):
+    with to_stderr(), quiet(), limited(budget):
         try:
             source = source or opened(target)
         except TargetError as error:
@@ -108,7 +112,8 @@ def run_homework(
             raise TargetError(f"target {target}: there is none of {names} beside it")
         toy, problems = the_toy(source, seed)
         reports = tuple(networks(source, seed))
-    return HomeworkResult(target, seed, toy, reports, problems)
+        unseen = tuple(untested(source, seed))
+    return HomeworkResult(target, seed, toy, reports, problems, unseen)
 
 
 def raised(call: str, error: BaseException) -> Finding:
@@ -149,6 +154,19 @@ def networks(source: Source, seed: int) -> Iterator[Report]:
         except FAULTS as error:
             yield Report(title, seed, (raised("making and running it", error),))
     yield from steps(source, seed)
+
+
+def untested(source: Source, seed: int) -> list[str]:
+    """Rules of batchnorm that a network of theirs gives no means to test."""
+    activation = next(n for n, name in ACTIVATION_CLASSES.items() if source.find(name))
+    if source.find("BatchNorm") is None:
+        return []
+    try:
+        with source.at_home():
+            net, x, _ = random_network(source, activation, 2, seed)
+            return untested_rules(net, x, np.random.default_rng(seed))
+    except (BudgetSpent, *FAULTS):  # told by the networks' own reports
+        return [STATISTICS, EVALUATION]
 
 
 def steps(source: Source, seed: int) -> Iterator[Report]:

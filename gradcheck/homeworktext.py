@@ -1,17 +1,22 @@
 """A homework's report as text and as JSON: layer by layer, in backward order."""
 
+from dataclasses import replace
 from typing import Any
 
 from gradcheck import toy
 from gradcheck.homework import HomeworkResult
+from gradcheck.likeliest import likeliest
 from gradcheck.network.conventions import SUM_NOTE, UNUSUAL, USUAL
 from gradcheck.network.route import gradient_place
 from gradcheck.report import SCHEMA, row_lines, toy_json
 from gradcheck.toycheck import ToyResult
-from gradcheck.verdict import FAIL, PASS, Finding, Report
+from gradcheck.verdict import FAIL, PASS, Cause, Finding, Report
 
 SAID = ("follows-from", "raised")
 """Causes that a finding's note says already."""
+
+SHOWN = 3
+"""So many causes of each finding."""
 
 MARKS = {PASS: "=", FAIL: "!"}
 
@@ -23,7 +28,12 @@ def homework_text(result: HomeworkResult, quiet: bool = False) -> str:
         lines += toy_lines(result.toy, quiet)
     lines += [line for finding in result.problems for line in finding_lines(finding)]
     lines += networks_lines(result.reports, quiet)
-    lines.append(f"not checked: {'; '.join(result.unchecked)}")
+    if result.unchecked:
+        lines.append(f"not checked: {'; '.join(result.unchecked)}")
+    ordered = [replace(r, findings=tuple(backward_order(r.findings))) for r in result.reports]
+    mistake = likeliest(ordered)
+    if mistake is not None:
+        lines.append(str(mistake))
     return "\n".join(lines)
 
 
@@ -33,6 +43,8 @@ def networks_lines(reports: tuple[Report, ...], quiet: bool) -> list[str]:
     shown: dict[tuple[str, ...], str] = {}
     for report in reports:
         alike = tuple(f.note for f in report.findings if f.name == "network")
+        if quiet and report.verdict == FAIL:
+            alike = alike or kinds_of(report)
         if alike and alike in shown:
             lines.append(f"{report.title}: {report.verdict}, as {shown[alike]}")
             continue
@@ -40,6 +52,17 @@ def networks_lines(reports: tuple[Report, ...], quiet: bool) -> list[str]:
             shown[alike] = report.title
         lines += report_lines(report, quiet)
     return lines
+
+
+def kinds_of(report: Report) -> tuple[str, ...]:
+    """Which mistakes a report names, and where."""
+    named = [(f, c) for f in report.findings if f.verdict == FAIL for c in told_causes(f)[:1]]
+    return tuple(f"{f.name} {c.slug}" for f, c in named)
+
+
+def told_causes(finding: Finding) -> list[Cause]:
+    """Those that the finding's note does not say already."""
+    return [c for c in finding.causes if c.slug not in SAID]
 
 
 def toy_lines(found: ToyResult, quiet: bool) -> list[str]:
@@ -68,8 +91,10 @@ def report_lines(report: Report, quiet: bool) -> list[str]:
     if conventions:
         lines.append("  " + sums_line(conventions, [n for n in told if n in (USUAL, UNUSUAL)]))
     for finding in backward_order(report.findings):
-        if not quiet or finding.verdict != PASS:
-            lines += finding_lines(finding)
+        is_told = finding.verdict != PASS and (told_causes(finding) or not finding.causes)
+        if not quiet or is_told:
+            found = finding_lines(finding)
+            lines += found[:1] + [line for line in found[1:] if not quiet or line not in lines]
     return lines
 
 
@@ -110,8 +135,7 @@ def finding_lines(finding: Finding) -> list[str]:
     is_named = finding.where.startswith((place, finding.name))
     where = finding.where if is_named else f"{finding.name} {finding.where}".strip()
     lines = [f"  {mark} {where}{numbers}{note}"]
-    told = [c for c in finding.causes if c.slug not in SAID][:3]
-    return lines + [f"      {cause}" for cause in told]
+    return lines + [f"      {cause}" for cause in told_causes(finding)[:SHOWN]]
 
 
 def homework_json(result: HomeworkResult) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from gradcheck.network.drive import (
     preserved,
 )
 from gradcheck.network.losses import kind_of
-from gradcheck.network.replay import BatchNormStep, Replay
+from gradcheck.network.replay import BatchNormStep, Replay, reproduce
 from gradcheck.relations import Broken
 from gradcheck.state import Snapshot
 from gradcheck.subject import FAULTS, Raised, same
@@ -31,6 +31,9 @@ Array = np.ndarray
 
 SAME_OUTPUT = {4: 1e-4, 8: 1e-9}
 """By item size, relative: how near two outputs of one sample are if they are meant to be one."""
+
+STATISTICS, EVALUATION = "running statistics", "evaluation mode"
+"""Rules of batchnorm, as they are told."""
 
 SMALL_SHIFTS = (1.0, -3.0)
 """Of all logits, to see whether a loss of unknown name is one of their differences alone."""
@@ -42,7 +45,7 @@ def broken_rules(
     """Every rule that is broken, and a note of each that could not be tested."""
     tests: tuple[tuple[str, Callable[[], Iterator[Broken]]], ...] = (
         ("arguments and parameters", lambda: left_alone(net, x, labels)),
-        ("running statistics", lambda: running_statistics(net, x, replay, rng)),
+        (STATISTICS, lambda: running_statistics(net, x, replay, rng)),
         ("large logits", lambda: large_logits(net, x, labels)),
     )
     broken: list[Broken] = []
@@ -97,12 +100,7 @@ def running_statistics(
     net: Any, x: Array, replay: Replay | None, rng: np.random.Generator
 ) -> Iterator[Broken]:
     """In training they move as averages of the batches; in evaluation they are still."""
-    layers = {
-        i: (mean, variance)
-        for i, layer in enumerate(getattr(net, "bn_layers", ()))
-        for mean, variance in [(held(layer, MEANS), held(layer, VARIANCES))]
-        if mean and variance
-    }
+    layers = statistics_of(net)
     if not layers or len(x) < 2:
         return
     mode = mode_of(net, net.forward)
@@ -115,6 +113,29 @@ def running_statistics(
     mode.training = False
     still = [one for i, n in layers.items() for one in steady(net, x, mode, i, n, rng)]
     yield from still or apart(net, x, mode)
+
+
+def statistics_of(net: Any) -> dict[int, tuple[str, str]]:
+    """The names of the running mean and variance, for each batchnorm that keeps both."""
+    return {
+        i: (mean, variance)
+        for i, layer in enumerate(getattr(net, "bn_layers", ()))
+        for mean, variance in [(held(layer, MEANS), held(layer, VARIANCES))]
+        if mean and variance
+    }
+
+
+def untested_rules(net: Any, x: Array, rng: np.random.Generator) -> list[str]:
+    """Rules of batchnorm that cannot be tested, as a network gives no means to."""
+    layers = statistics_of(net)
+    found = []
+    with as_it_was(net):
+        replay = reproduce(net, x, output_at(net, x))
+        if not layers or any(trained_step(replay, i) is None for i in layers):
+            found.append(STATISTICS)
+        if not layers or not is_heard(net, x, mode_of(net, net.forward), layers, rng):
+            found.append(f"{EVALUATION}, to which there is no switch")
+    return found
 
 
 def is_heard(

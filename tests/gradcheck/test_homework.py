@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,9 @@ FILES = {
     "linear": ("Linear",),
     "batchnorm": ("BatchNorm",),
 }
+
+NO_SWITCH = "evaluation mode, to which there is no switch"
+
 IMPORTS = "".join(f"from {name} import *\n" for name in FILES)
 
 
@@ -52,9 +56,8 @@ def test_the_courses_layout(beside, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "toy: 180 of 180 published numbers match: pass" in out
     assert "tanh + batchnorm: pass" in out
-    assert out.splitlines()[-1] == (
-        "not checked: running statistics; evaluation mode; step(), which the class has not"
-    )
+    last = f"not checked: {NO_SWITCH}; step(), which the class has not"
+    assert out.splitlines()[-1] == last
     before = list(sys.path)
     assert main(["--json", f"{file}:MLP"]) == 0
     document = json.loads(capsys.readouterr().out)
@@ -79,12 +82,34 @@ def test_two_homeworks_do_not_mix(tmp_path):
 def test_the_first_wrong_place_is_told(tmp_path, capsys):
     square = "return delta @ (self.W if len(self.W) == self.W.shape[1] else self.W.T)"
     write_homework(tmp_path, edits=[(DX, square)])
-    assert main([str(tmp_path), "--quiet"]) == 1
+    assert main([str(tmp_path)]) == 1
     out = capsys.readouterr().out
     assert "toy: 124 of 180 published numbers match: fail" in out
     assert "first wrong: linear_layers[1].dx (everything above it matches)" in out
     assert "wrong-weights: " in out
     assert "follows from linear_layers[1].dx" in out
+    last = out.splitlines()[-1]
+    assert last.startswith("the likeliest mistake is at linear_layers[1].dx: wrong-weights: ")
+
+
+def test_quiet_tells_each_mistake_once(tmp_path, capsys):
+    write_homework(tmp_path, edits=[(DX, "return delta @ self.W.T * 3")])
+    assert main([str(tmp_path), "--quiet"]) == 1
+    out = capsys.readouterr().out
+    assert out.count("      scaled-by-constant: ") == 2  # without batchnorm, and with it
+    assert "sigmoid: fail, as relu" in out
+    assert "tanh + batchnorm: fail, as relu + batchnorm" in out
+    assert "follows from" not in out
+    assert out.count("the likeliest mistake is at linear_layers[2].dx: scaled-by-constant: ") == 1
+
+
+def test_their_warnings_are_not_shown(tmp_path, capsys):
+    write_homework(tmp_path, edits=[(DX, "1 / np.zeros(2)\n        return delta @ self.W.T")])
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        assert main([str(tmp_path), "--quiet"]) == 0
+    assert not seen
+    assert "Warning" not in capsys.readouterr().err
 
 
 def test_an_exception_is_shown_with_its_statement(tmp_path, capsys):
@@ -134,6 +159,24 @@ STEP = """
     def zero_grads(self):"""
 
 
+MODES = """    def train(self):
+        self.set(True)
+
+    def eval(self):
+        self.set(False)
+
+    def set(self, training):
+        for layer in self.bn_layers:
+            layer.training = training
+
+    def zero_grads(self):"""
+
+EVALUATED = """if not getattr(self, "training", True):
+            hat = (x - self.running_mean) / np.sqrt(self.running_var + 1e-8)
+            return self.gamma * hat + self.beta
+        self.rstd = 1 / np.sqrt(x.var(axis=0) + 1e-8)"""
+
+
 @pytest.mark.parametrize("way", ["descends", "ascends"])
 def test_the_step_of_batchnorm_is_checked(way, tmp_path, capsys):
     settings = ("self.activations, self", "self.lr, self.momentum = lr, momentum\n"
@@ -144,12 +187,29 @@ def test_the_step_of_batchnorm_is_checked(way, tmp_path, capsys):
     write_homework(tmp_path, edits=[settings, ("\n    def zero_grads(self):", step)])
     assert main([str(tmp_path)]) == (way == "ascends")
     out = capsys.readouterr().out
-    assert out.splitlines()[-1] == "not checked: running statistics; evaluation mode"
+    assert f"\nnot checked: {NO_SWITCH}\n" in out
     if way == "ascends":
         assert "step(): fail" in out
         assert "! bn_layers[0].gamma step 1, (0, " in out
+        assert "update-formula-mismatch: the step is not w ← w − lr·g: it ascends" in out
     else:
         assert "step(): pass" in out
+
+
+@pytest.mark.parametrize("way", ["switch", "no statistics"])
+def test_what_batchnorm_keeps_is_checked_where_it_can_be(way, tmp_path, capsys):
+    if way == "switch":
+        edits = [
+            ("    def zero_grads(self):", MODES),
+            ("self.rstd = 1 / np.sqrt(x.var(axis=0) + 1e-8)", EVALUATED),
+        ]
+        unseen = "step(), which the class has not"
+    else:
+        edits = [("running_", "r_")]
+        unseen = f"running statistics; {NO_SWITCH}; step(), which the class has not"
+    write_homework(tmp_path, edits=edits)
+    assert main([str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"not checked: {unseen}"
 
 
 def test_a_layer_that_forward_leaves_out_is_named(tmp_path, capsys):
