@@ -116,8 +116,11 @@ def check_network(
         if not np.isfinite(trial.output).all():
             return undone(title, seed, INCONCLUSIVE, "forward is not finite here")
         measured = net if twin is None else twin
-        with preserved(measured):
-            return judge(Setting(net, measured, trial, reduction, title, seed), rng)
+        try:
+            with preserved(measured):
+                return judge(Setting(net, measured, trial, reduction, title, seed), rng)
+        except Raised as raised:  # the criterion, asked for its losses
+            return undone(title, seed, FAIL, str(raised))
 
 
 def is_single(net: Any, output: Array) -> bool:
@@ -243,12 +246,12 @@ def judge(setting: Setting, rng: np.random.Generator) -> Report:
     """Every array against differences, and what is wrong explained."""
     net, trial, count = setting.net, setting.trial, len(setting.trial.x)
     loss = Loss(net, trial.labels)
-    replay = reproduce(net, trial.x, trial.output)
     weights = weights_of(loss.values(trial.output), setting.reduction, count)
-    right = right_gradients(replay, loss, weights)
+    replay, right, why_not = replayed(setting, loss, weights)
     measured = measure(setting, loss, weights, right, rng)
     findings, sums = measured.findings, measured.sums
     found, first = explained(setting, findings, replay, loss, weights, right, rng)
+    first += [why_not] if why_not and any(f.verdict == FAIL for f in found) else []
     notes: list[str] = []
     known: dict[str, str] = {}
     if setting.reduction is None:
@@ -351,7 +354,7 @@ def causes_or_elsewhere(
     """Causes of what is wrong; where nothing is, what is wrong at other places."""
     is_wrong = any(f.verdict == FAIL for f in findings)
     if replay is None:
-        return findings, [why_not_reproduced(setting.net)] if is_wrong else []
+        return findings, []
     try:
         if is_wrong:
             return explain(setting, findings, replay, loss, weights, right)
@@ -376,10 +379,18 @@ def weights_of(losses: Array, reduction: str | None, count: int) -> Array:
     return np.full(count, 1.0 / max(count, 1))
 
 
-def right_gradients(replay: Replay | None, loss: Loss, weights: Array) -> dict[str, Array]:
-    if replay is None:
-        return {}
-    return replay.gradients(loss.derivative(replay.output) * weights[0])
+def replayed(
+    setting: Setting, loss: Loss, weights: Array
+) -> tuple[Replay | None, dict[str, Array], str]:
+    """The network in NumPy and its right gradients; or why there are none."""
+    trial = setting.trial
+    try:
+        found = reproduce(setting.net, trial.x, trial.output)
+        if found is None:
+            return None, {}, why_not_reproduced(setting.net)
+        return found, found.gradients(loss.derivative(found.output) * weights[0]), ""
+    except Raised as raised:
+        return None, {}, f"no places and causes are told: {raised}"
 
 
 def whereabouts(finding: Finding) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.subject import FAULTS, Raised
+
 Array = np.ndarray
 
 SAME = 1e-6
@@ -64,7 +66,10 @@ class Loss:
             return np.asarray(((z - self.labels.reshape(z.shape)) ** 2).mean(axis=1))
         if self.kind == "cross-entropy":
             return cross_entropy(z, self.rows(z))
-        found = self.criterion.forward(np.asarray(output).copy(), self.labels.copy())
+        try:
+            found = self.criterion.forward(np.asarray(output).copy(), self.labels.copy())
+        except FAULTS as error:
+            raise Raised("criterion.forward", error) from error
         return np.asarray(found, np.float64).reshape(-1)
 
     def derivative(self, output: Array) -> Array:

@@ -31,16 +31,23 @@ class TwiceTheBias(homework.Linear):
         return below
 
 
-def check_of(hidden, linear=homework.Linear, widths=(5, 4), net=homework.MLP):
+def check_of(
+    hidden,
+    linear=homework.Linear,
+    widths=(5, 4),
+    net=homework.MLP,
+    criterion=homework.SoftmaxCrossEntropy,
+    scale=1.0,
+):
     rng = np.random.default_rng(5)
     made = type("Net", (net,), {"linear": linear})(
         3,
         3,
         list(widths),
         [*(hidden() for _ in widths), homework.Tanh()],
-        lambda a, b: rng.standard_normal((a, b)),
+        lambda a, b: scale * rng.standard_normal((a, b)),
         lambda b: rng.standard_normal((1, b)),
-        homework.SoftmaxCrossEntropy(),
+        criterion(),
         0.1,
     )
     return check_network(made, rng.standard_normal((6, 3)), np.eye(3)[rng.integers(0, 3, 6)])
@@ -190,3 +197,42 @@ def test_the_sentence_names_the_array():
     report = check_of(homework.Tanh, TransposedLinear)
     assert report.causes[0].slug == "transposed"
     assert report.causes[0].sentence.startswith("dW is the transpose of the right one")
+
+
+class Fussy(homework.Tanh):
+    """No usual activation, and one that refuses what a network may well give it."""
+
+    def forward(self, x):
+        if x[0, 0] > 2:
+            raise ValueError("too large")
+        self.state = np.tanh(x) + x / 100
+        return self.state
+
+
+def test_an_activation_that_refuses_other_values_costs_the_causes_alone():
+    report = check_of(Fussy, scale=0.1)
+    assert report.verdict == "fail"
+    assert all(not finding.causes for finding in report.findings)
+    assert sum("no places and causes are told" in note for note in report.notes) == 1
+
+
+@pytest.mark.parametrize("calls", [6, 20])
+def test_a_criterion_that_raises_on_the_way_is_told(calls):
+    class Tired:
+        """A squared error that answers so many times."""
+
+        count = 0
+
+        def forward(self, x, y):
+            self.count += 1
+            if self.count > calls:
+                raise ValueError("no more")
+            self.off = x - y
+            return (self.off**2).sum(axis=1)
+
+        def derivative(self):
+            return 2 * self.off
+
+    report = check_of(homework.Tanh, criterion=Tired)
+    assert report.verdict != "pass"
+    assert any("no more" in note for note in report.notes)
