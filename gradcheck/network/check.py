@@ -260,8 +260,8 @@ def judge(setting: Setting, rng: np.random.Generator) -> Report:
         failed = {f.name for f in found if f.verdict == FAIL}
         known = {name: way for name, way in known.items() if name not in failed}
         notes = convention_notes(known)
-    with suppress(BudgetSpent, Raised):
-        found = mended(setting, found, known, first)
+    with noting(first), suppress(BudgetSpent):
+        found = next(spared(lambda: [mended(setting, found, known, first)]), found)
     unused: set[str] = set()
     with suppress(BudgetSpent, Raised):
         unused = unused_parameters(setting.net, trial.x, trial.gradients)

@@ -44,6 +44,7 @@ CASES = {
     "network, one guess": (of_a_network, mistakes, "path_mistakes", broken),
     "network, the walk": (of_a_network, walk.Walk, "run", lambda self: 1 // 0),
     "network, elsewhere": (of_a_network, network_check, "explain", lambda *given: 1 // 0),
+    "network, its edits": (of_a_network, network_check, "mended", lambda *given: 1 // 0),
     "update": (of_an_update, update, "mutants", broken),
 }
 
