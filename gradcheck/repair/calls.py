@@ -31,6 +31,9 @@ KNOWN = ("exp", "tanh", "sigmoid", "sin", "cos", "log", "sqrt", "square", "power
 CURVED = ("tanh", "sigmoid", "exp", "log", "sqrt", "square", "sin", "cos", "softmax")
 """Functions that are not linear."""
 
+BOUNDED = ("tanh", "arctan", "sigmoid")
+"""Those that clip what is large, though softly."""
+
 AXES = (0, 1, -1, None, 2, 3, (0, 1), (0, 2), (1, 2), (0, 1, 2), (0, 2, 3))
 
 
@@ -140,6 +143,8 @@ def slug_of_dropped(draft: Draft, site: Site, taken: ast.expr) -> str:
         return "probability-clipped"
     if is_of_cotangent and name in OF_COTANGENT:
         return OF_COTANGENT[name]
+    if is_of_cotangent and name in BOUNDED:
+        return "cotangent-clipped"
     if is_of_cotangent and name in CURVED:
         return "cotangent-nonlinear"
     if name in KNOWN and (in_slope(site) or is_for_slope(draft, site)):

@@ -17,7 +17,7 @@ MISTAKES = {
     "tanh of dx": (
         "return delta @ self.W.T",
         "return np.tanh(delta @ self.W.T)",
-        "cotangent-nonlinear",
+        "cotangent-clipped",
     ),
     "a term in dx": (
         "return delta @ self.W.T",

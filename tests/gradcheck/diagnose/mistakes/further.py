@@ -77,5 +77,5 @@ def further() -> Iterator[Mistake]:
         lambda x: x * np.tanh(x + 0.1 * x**3),
         lambda dy, x: (dy * (np.tanh(x + 0.1 * x**3) + x / np.cosh(x + 0.1 * x**3) ** 2),),
         (S,),
-        "wrong-function-derivative",
+        "activation-derivative-formula",
     )
