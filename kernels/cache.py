@@ -66,14 +66,15 @@ def cache_directory(package: Path) -> Path | None:
 class SourcesLocator(_CacheLocator):
     """Tells Numba the directory and the stamp of one function's cache files."""
 
-    def __init__(self, function, directory):
+    def __init__(self, function, directory, file):
         self._function = function
         self._directory = directory
+        self._py_file = file  # Numba names it where it warns that something cannot be cached
 
     @classmethod
     def from_function(cls, py_func, py_file):
         directory = cache_directory(Path(py_file).parent)
-        return None if directory is None else cls(py_func, directory)
+        return None if directory is None else cls(py_func, directory, py_file)
 
     def get_cache_path(self):
         return str(self._directory)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench import __main__ as command
-from bench import field
+from bench import field, products
 from bench.contender import Contender
 from bench.networks import GRID_BATCHES, STEPS, Network, Problem, grid, layers
 from bench.peers import by_hand, ours
@@ -116,6 +116,12 @@ def test_a_quick_run_of_one_network(tmp_path, monkeypatch, capsys):
     (row,) = Results.load(path).sections["steps"]
     assert set(row.times) == {"backproof", "NumPy"}
     assert "A training step from Python" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", products.FORMS)
+def test_both_compute_the_same_product(form):
+    row = products.row(form, "float64", 5, QUICK)  # which compares them before it times them
+    assert set(row.times) == {"backproof", "NumPy"}
 
 
 def test_an_unknown_section_is_refused(capsys):

@@ -132,6 +132,21 @@ def test_functions_of_others_are_not_cached(package):
         assert done.stdout.strip() == factor
 
 
+def test_what_cannot_be_cached_is_compiled_all_the_same(package):
+    """A function that is handed to another has an address of this process's in its code."""
+    call = (
+        "import warnings\nimport numpy as np\n"
+        "from kernels.gemm import matmul_transpose_b, product\n"
+        "from kernels.share import ALONE\nwarnings.simplefilter('ignore')\n"
+        "a, c = np.eye(2), np.empty((2, 2))\n"
+        "matmul_transpose_b(a, a, c, ALONE, product)\nprint(c.tolist())"
+    )
+    done = subprocess.run([sys.executable, "-c", call], cwd=package, text=True, timeout=300,
+                          capture_output=True, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[[1.0, 0.0], [0.0, 1.0]]"
+
+
 def test_a_directory_of_ones_choice(package):
     chosen = package / "chosen"
     run(package, NUMBA_CACHE_DIR=str(chosen))
