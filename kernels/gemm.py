@@ -20,8 +20,6 @@ from kernels.panels import (
     BLOCK_BYTES,
     BLOCK_DEPTH,
     BLOCK_ROWS,
-    PACKED_BYTES,
-    PACKED_DEPTH,
     PANEL_BYTES,
     SCRATCH_BYTES,
     pack_a,
@@ -286,14 +284,11 @@ def blocked_product(
     panels_end = PANEL_BYTES // a.itemsize
     b_panels = vector(panels, 0, panels_end)
     a_panel = vector(panels, panels_end, panels.size - panels_end)
-    width = TILE_BYTES // a.itemsize
-    depth, block_columns = BLOCK_DEPTH, BLOCK_BYTES // a.itemsize
-    if packs_a:
-        depth, block_columns = PACKED_DEPTH, PACKED_BYTES // a.itemsize
+    width, block_columns = TILE_BYTES // a.itemsize, BLOCK_BYTES // a.itemsize
     for j in range(0, m, block_columns):
         columns = min(block_columns, m - j)
-        for p in range(0, k, depth):
-            rows_b = min(depth, k - p)
+        for p in range(0, k, BLOCK_DEPTH):
+            rows_b = min(BLOCK_DEPTH, k - p)
             # Without masks the tile reads whole vectors, so the last columns are packed anyway.
             packed_from = columns if HAS_MASKS else columns - columns % width
             if packs_b:
@@ -303,7 +298,7 @@ def blocked_product(
             block_mode, block_ends = mode, (keep, scale, floor)
             if p > 0:
                 block_mode, block_ends = np.int64(ADD), (a.dtype.type(1), scale, floor)
-            if p + depth < k:
+            if p + BLOCK_DEPTH < k:
                 block_ends = block_ends[0], scale, a.dtype.type(-np.inf)
             for i in range(0, n, BLOCK_ROWS):
                 rows = min(BLOCK_ROWS, n - i)

@@ -14,9 +14,8 @@ from kernels.simd import (
 )
 from kernels.views import vector
 
-BLOCK_DEPTH, PACKED_DEPTH = 512, 256
-"""Rows of a block of b, the order of summation, so the same on any processor. Fewer where a is
-packed, too: then more columns of b share the cost of that."""
+BLOCK_DEPTH = 256
+"""Rows of a block of b: the order of summation, so the same on any processor."""
 
 BLOCK_ROWS = 16 * TILE_ROWS
 """Rows of a block of a; with the block of b it stays in the second cache."""
@@ -26,17 +25,15 @@ PANEL_BYTES = 2**18
 room it expects."""
 
 
-def block_bytes(depth: int, cache: int) -> int:
+def block_bytes(cache: int) -> int:
     """Bytes of a row of a block of b: whole tiles, and in all a quarter of the second cache."""
-    most = min(PANEL_BYTES, cache // 4) // depth
+    most = min(PANEL_BYTES, cache // 4) // BLOCK_DEPTH
     return max(most // TILE_BYTES, 1) * TILE_BYTES
 
 
-BLOCK_BYTES, PACKED_BYTES = (
-    block_bytes(depth, second_cache_bytes()) for depth in (BLOCK_DEPTH, PACKED_DEPTH)
-)
+BLOCK_BYTES = block_bytes(second_cache_bytes())
 
-SCRATCH_BYTES = PANEL_BYTES + PACKED_DEPTH * BLOCK_ROWS * 8
+SCRATCH_BYTES = PANEL_BYTES + BLOCK_DEPTH * BLOCK_ROWS * 8
 """On the stack: the panels of a block of b, and behind them a block of a."""
 
 

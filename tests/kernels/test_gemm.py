@@ -25,7 +25,6 @@ from kernels.panels import (
     BLOCK_BYTES,
     BLOCK_DEPTH,
     BLOCK_ROWS,
-    PACKED_DEPTH,
     PANEL_BYTES,
     SCRATCH_BYTES,
     block_bytes,
@@ -150,12 +149,11 @@ def test_threads_have_their_own_panels():
 
 
 @pytest.mark.parametrize("cache", [2**14, 2**18, 2**19, 2**20, 2**21, 2**25])
-@pytest.mark.parametrize("depth", [BLOCK_DEPTH, PACKED_DEPTH])
-def test_blocks_hold_whole_tiles(depth, cache):
+def test_blocks_hold_whole_tiles(cache):
     """Else the last panel of a block would be packed beyond the memory for panels."""
-    assert block_bytes(depth, cache) % TILE_BYTES == 0
-    assert TILE_BYTES <= block_bytes(depth, cache) <= PANEL_BYTES // depth
-    assert block_bytes(depth, cache) == TILE_BYTES or depth * block_bytes(depth, cache) <= cache / 4
+    assert block_bytes(cache) % TILE_BYTES == 0
+    assert TILE_BYTES <= block_bytes(cache) <= PANEL_BYTES // BLOCK_DEPTH
+    assert block_bytes(cache) == TILE_BYTES or BLOCK_DEPTH * block_bytes(cache) <= cache / 4
     # Turned squares of b reach so far beyond the panels, into what a is packed to later.
     assert SCRATCH_BYTES - PANEL_BYTES >= VECTOR_BYTES * TILE_BYTES
 
