@@ -13,6 +13,7 @@ import os
 import pickle
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from numba.core import config
 from numba.core.caching import (
@@ -87,7 +88,7 @@ class SourcesLocator(_CacheLocator):
 
 
 class SourcesCacheImpl(CompileResultCacheImpl):
-    _locator_classes = [SourcesLocator]
+    _locator_classes: list[type[Any]] = [SourcesLocator]
 
 
 class ChecksummedFile(IndexDataCacheFile):
